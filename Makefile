@@ -1,0 +1,52 @@
+# make up    the market-data road on embedded defaults, Ctrl-C ends it
+# make test  the tests that need Python alone
+# The rest needs more: see CONTRIBUTING.md.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+CAPTURE ?=
+ARGS   ?=
+WORKERS ?= 4
+
+.PHONY: up test lint compat soak bench clean venv-check
+
+up: $(VENV)/.up
+	exec $(BIN)/barnabas-quant up $(if $(CAPTURE),--capture "$(CAPTURE)") $(ARGS)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/mypy barnabas/src quant/src
+	$(BIN)/lint-imports
+
+compat: $(VENV)/.test
+	compat/make $(ARGS)
+
+soak: $(VENV)/.test
+	$(BIN)/python -m pytest -n 0 soak $(ARGS)
+
+bench: $(VENV)/.test
+	$(BIN)/python -m bench $(ARGS)
+
+# A Debian without ensurepip cannot make environments: say what helps instead of a traceback.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed (PYTHON=... names another one)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	  || { echo "This Python cannot make environments. On Debian: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.up: $(VENV)/.made constraints.txt barnabas/pyproject.toml quant/pyproject.toml
+	$(BIN)/pip install -q -c constraints.txt -e ./barnabas -e ./quant
+	touch $@
+
+$(VENV)/.test: $(VENV)/.up requirements-dev.txt
+	$(BIN)/pip install -q -c constraints.txt -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV)

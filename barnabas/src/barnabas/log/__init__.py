@@ -1,0 +1,1 @@
+"""Keep partitions on disk in Kafka's own files."""

@@ -1,0 +1,193 @@
+"""Keep the sparse indexes of a segment: offset to position, timestamp to offset, and its aborted transactions.
+
+An index is held whole in memory and appended to its file entry by entry. All three can be rebuilt from the log.
+Entries are big-endian; offsets are relative to the segment's base.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+from array import array
+from bisect import bisect_right
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from barnabas.log.files import write_all
+from barnabas.log.producers import AbortedTransaction
+
+_OFFSET_ENTRY: Final = struct.Struct(">ii")
+_TIME_ENTRY: Final = struct.Struct(">qi")
+_TXN_ENTRY: Final = struct.Struct(">hqqqq")
+
+
+class _IndexFile:
+    """Append entries of one size to a file that is opened at the first of them."""
+
+    def __init__(self, path: Path, entry_size: int) -> None:
+        self.path = path
+        self._entry_size = entry_size
+        self._fd = -1
+        self._size = 0
+
+    def read(self) -> bytes:
+        """Return the whole entries that the file holds."""
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            data = b""
+        return data[: len(data) - len(data) % self._entry_size]
+
+    def append(self, entry: bytes) -> None:
+        if self._fd < 0:
+            self.open()
+        write_all(self._fd, entry, self._size)
+        self._size += len(entry)
+
+    def open(self) -> None:
+        """Make the file where it is missing; the entries of a file read before stay."""
+        if self._fd < 0:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self._size = os.fstat(self._fd).st_size
+
+    def truncate(self, size: int) -> None:
+        self.open()
+        os.ftruncate(self._fd, size)
+        self._size = size
+
+    def sync(self) -> None:
+        if self._fd >= 0:
+            os.fsync(self._fd)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class OffsetIndex:
+    """Map offsets to positions in the log file, some 4 KiB apart."""
+
+    def __init__(self, path: Path, base_offset: int) -> None:
+        self.file = _IndexFile(path, _OFFSET_ENTRY.size)
+        self._base = base_offset
+        self._offsets = array("q")
+        self._positions = array("q")
+
+    def load(self, log_size: int) -> bool:
+        """Read the file; False where it cannot belong to a log file of this size and must be rebuilt.
+
+        Zeros behind the last entry are what Kafka's preallocation leaves after a crash.
+        """
+        self._offsets, self._positions = array("q"), array("q")
+        entries = array("i")
+        data = self.file.read()
+        entries.frombytes(data)
+        if sys.byteorder == "little":
+            entries.byteswap()
+        used = len(entries) // 2
+        while used > 0 and entries[2 * used - 2] == 0 and entries[2 * used - 1] == 0:
+            used -= 1
+        offsets, positions = entries[0 : 2 * used : 2], entries[1 : 2 * used : 2]
+        rising = all(a < b for a, b in pairwise(positions))
+        if not rising or (used and positions[-1] >= log_size):
+            return False
+        self._offsets = array("q", (self._base + o for o in offsets))
+        self._positions = array("q", positions)
+        if used * _OFFSET_ENTRY.size != len(data):
+            self.file.truncate(used * _OFFSET_ENTRY.size)
+        return True
+
+    def append(self, offset: int, position: int) -> None:
+        """Add an entry: the last offset of a batch and the position of that batch."""
+        self.file.append(_OFFSET_ENTRY.pack(offset - self._base, position))
+        self._offsets.append(offset)
+        self._positions.append(position)
+
+    def lookup(self, offset: int) -> int:
+        """Return the position of a batch at or in front of the one that holds an offset."""
+        at = bisect_right(self._offsets, offset)
+        return self._positions[at - 1] if at else 0
+
+    def position_near(self, position: int) -> int:
+        """Return the position of a batch at or in front of a position."""
+        at = bisect_right(self._positions, position)
+        return self._positions[at - 1] if at else 0
+
+    def clear(self) -> None:
+        """Drop all entries."""
+        self.file.truncate(0)
+        self._offsets, self._positions = array("q"), array("q")
+
+
+class TimeIndex:
+    """Map timestamps to offsets: each entry says that no record up to its offset is later than its timestamp."""
+
+    def __init__(self, path: Path, base_offset: int) -> None:
+        self.file = _IndexFile(path, _TIME_ENTRY.size)
+        self._base = base_offset
+        self._timestamps = array("q")
+        self._offsets = array("q")
+
+    def load(self) -> bool:
+        """Read the file; False where its entries do not rise."""
+        self._timestamps, self._offsets = array("q"), array("q")
+        data = self.file.read()
+        for timestamp, relative in _TIME_ENTRY.iter_unpack(data):
+            if timestamp == 0 and relative == 0 and self._timestamps:
+                break
+            if self._timestamps and (timestamp < self._timestamps[-1] or self._base + relative < self._offsets[-1]):
+                return False
+            self._timestamps.append(timestamp)
+            self._offsets.append(self._base + relative)
+        if len(self._timestamps) * _TIME_ENTRY.size != len(data):
+            self.file.truncate(len(self._timestamps) * _TIME_ENTRY.size)
+        return True
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """Return the last entry, (-1, base offset) where there is none."""
+        return (self._timestamps[-1], self._offsets[-1]) if self._timestamps else (-1, self._base)
+
+    def append(self, timestamp: int, offset: int) -> None:
+        """Add an entry unless it says nothing new."""
+        if self._timestamps and timestamp <= self._timestamps[-1]:
+            return
+        self.file.append(_TIME_ENTRY.pack(timestamp, offset - self._base))
+        self._timestamps.append(timestamp)
+        self._offsets.append(offset)
+
+    def lookup(self, timestamp: int) -> int:
+        """Return an offset at or in front of the first record with at least this timestamp."""
+        at = bisect_right(self._timestamps, timestamp - 1)
+        return self._offsets[at - 1] if at else self._base
+
+    def clear(self) -> None:
+        """Drop all entries."""
+        self.file.truncate(0)
+        self._timestamps, self._offsets = array("q"), array("q")
+
+
+class TransactionIndex:
+    """List the aborted transactions whose markers stand in a segment. The file exists only where there are any."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = _IndexFile(path, _TXN_ENTRY.size)
+        self.entries: list[AbortedTransaction] = []
+
+    def load(self) -> None:
+        """Read the file."""
+        self.entries = [AbortedTransaction(*entry[1:]) for entry in _TXN_ENTRY.iter_unpack(self.file.read())]
+
+    def append(self, aborted: AbortedTransaction) -> None:
+        """Add an entry."""
+        self.file.append(_TXN_ENTRY.pack(0, *aborted))
+        self.entries.append(aborted)
+
+    def clear(self) -> None:
+        """Drop all entries."""
+        self.entries = []
+        if self.file.path.exists():
+            self.file.truncate(0)

@@ -1,0 +1,1 @@
+"""Keep the durable state of the node: topics, configurations, features, producer ids, in KRaft's own log."""

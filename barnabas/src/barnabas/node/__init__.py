@@ -1,0 +1,1 @@
+"""Join metadata, logs and coordinators into one node: everything of a broker but its sockets."""

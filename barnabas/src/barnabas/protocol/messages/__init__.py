@@ -1,0 +1,1 @@
+"""Hold one module for each API: its request and its response."""

@@ -1,0 +1,1 @@
+"""Hold the records that Kafka stores: metadata, groups, transactions, share state, markers."""

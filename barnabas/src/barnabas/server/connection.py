@@ -1,0 +1,334 @@
+"""Speak the protocol on one connection: cut frames, decode, hand over, write the answers in order.
+
+Requests of a connection are answered one after the other, as Kafka does: while an answer waits (a fetch without data, a
+join) later frames stay in the buffer. Answers to frames that came together leave in one write.
+
+Bytes from outside are not trusted. A frame's size is compared with `socket.request.max.bytes` before memory is taken,
+and the buffer grows only as bytes arrive. Whatever cannot be decoded closes the connection; nothing here ends the
+broker. A client that does not read is not read from either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import struct
+import time
+from typing import TYPE_CHECKING, Final, cast
+
+from barnabas.handlers import faults
+from barnabas.handlers.api_versions import unsupported_version
+from barnabas.handlers.context import Answer, Buffers, Client, CloseConnection, Deferred, Request
+from barnabas.handlers.registry import ROUTES, Route
+from barnabas.log.files import StorageError
+from barnabas.protocol.api import Key
+from barnabas.protocol.codec import Decoder, Encoder, codec, read_uvarint
+from barnabas.protocol.errors import SchemaError
+from barnabas.protocol.schema import Message
+
+if TYPE_CHECKING:
+    from barnabas.server.broker import Broker
+
+logger = logging.getLogger(__name__)
+
+_FIRST_BUFFER: Final = 16 * 1024
+_KEEP_BUFFER: Final = 4 * 1024 * 1024
+_REQUEST: Final = struct.Struct(">hhih")
+_SIZE: Final = struct.Struct(">i")
+_RESPONSE: Final = struct.Struct(">ii")
+_MALFORMED: Final = (SchemaError, struct.error, IndexError, UnicodeDecodeError, ValueError)
+
+
+class Codecs:
+    """Hold what is needed to serve one API in one version."""
+
+    __slots__ = ("decode", "encode", "flexible", "route", "tagged_response")
+
+    def __init__(self, route: Route, version: int) -> None:
+        api = route.api
+        self.route = route
+        self.flexible = api.request_header_version(version) == 2
+        self.tagged_response = api.response_header_version(version) == 1
+        self.decode: Decoder = codec(api.request_class(), version).decode
+        self.encode: Encoder = codec(api.response_class(), version).encode
+
+
+_codecs: dict[tuple[int, int], Codecs] = {}
+
+
+def codecs_for(key: int, version: int, *, controller: bool) -> Codecs | None:
+    """Return how an API is served in a version; None where it is not."""
+    found = _codecs.get((key, version))
+    if found is None:
+        route = ROUTES.get(key)
+        if route is None or not route.api.min_version <= version <= route.api.max_version:
+            return None
+        found = _codecs[key, version] = Codecs(route, version)
+    api = found.route.api
+    return found if (api.controller if controller else api.broker) else None
+
+
+class Connection(asyncio.BufferedProtocol):
+    """Hold one connection."""
+
+    def __init__(self, broker: Broker, client: Client) -> None:
+        self._broker = broker
+        self._node = broker.node
+        self._client = client
+        self._controller = client.listener.is_controller
+        self._max_frame = broker.node.config.socket_request_max_bytes
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray(_FIRST_BUFFER)
+        self._view = memoryview(self._buffer)
+        self._start = 0
+        self._end = 0
+        self._waiting: Deferred | None = None
+        self._out: Buffers = []
+        self._writable = True
+        self._paused = False
+        self._processing = False
+        self._closed = False
+        self.last_used = 0.0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether an answer is being waited for."""
+        return self._waiting is not None
+
+    # --- asyncio's calls ------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=1024 * 1024)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self._client.host = str(peer[0])
+        self.last_used = time.monotonic()
+        if not self._broker.admit(self, self._client):
+            self._closed = True
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed = True
+        self._broker.forget(self, self._client)
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.cancel()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        if self._end == len(self._buffer):
+            self._make_room()
+        return self._view[self._end :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._end += nbytes
+        self.last_used = time.monotonic()
+        self._process()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._process()
+
+    # --- frames ---------------------------------------------------------------------------------------------
+
+    def _make_room(self) -> None:
+        """Move what is unread to the front of a buffer that has room behind it."""
+        unread = self._end - self._start
+        capacity = len(self._buffer)
+        if unread * 2 > capacity:
+            capacity *= 2
+        elif unread == 0 and capacity > _KEEP_BUFFER:
+            capacity = _FIRST_BUFFER
+        if capacity == len(self._buffer) and self._start > 0:
+            self._view[:unread] = bytes(self._view[self._start : self._end])
+        else:
+            fresh = bytearray(capacity)
+            fresh[:unread] = self._view[self._start : self._end]
+            self._buffer = fresh
+            self._view = memoryview(fresh)
+        self._start, self._end = 0, unread
+
+    def _process(self) -> None:
+        """Serve the whole frames that are there, until one must wait."""
+        if self._processing:
+            return
+        self._processing = True
+        try:
+            while self._waiting is None and self._writable and not self._closed:
+                unread = self._end - self._start
+                if unread < 4:
+                    break
+                (size,) = _SIZE.unpack_from(self._buffer, self._start)
+                if size < _REQUEST.size - 2 or size > self._max_frame:
+                    self._refuse(f"a frame of {size} bytes")
+                    break
+                if unread - 4 < size:
+                    if self._start + 4 + size > len(self._buffer):
+                        self._make_room()
+                    break
+                at = self._start + 4
+                self._start = at + size
+                self._serve(self._view[at : at + size])
+        finally:
+            self._processing = False
+        if self._start == self._end:
+            self._start = self._end = 0
+        self._flush()
+        self._regulate()
+
+    def _regulate(self) -> None:
+        """Stop reading while nothing may be served and the buffer is full; go on otherwise."""
+        transport = self._transport
+        if transport is None or self._closed:
+            return
+        stuck = self._waiting is not None or not self._writable
+        full = self._end - self._start >= max(_FIRST_BUFFER, len(self._buffer) // 2)
+        if stuck and full and not self._paused:
+            self._paused = True
+            transport.pause_reading()
+        elif self._paused and not stuck:
+            self._paused = False
+            transport.resume_reading()
+
+    def _refuse(self, why: str) -> None:
+        logger.warning(
+            "connection %d from %s (%s): closed: %s", self._client.id, self._client.host,
+            self._client.software_name or "unknown client", why,
+        )
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection once what was answered is written."""
+        if not self._closed:
+            self._flush()
+            self._closed = True
+            if self._transport is not None:
+                self._transport.close()
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        self._closed = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- requests -------------------------------------------------------------------------------------------
+
+    def _serve(self, frame: memoryview) -> None:
+        started = time.perf_counter()
+        key, version, correlation, length = _REQUEST.unpack_from(frame) if len(frame) >= 10 else (-1, 0, 0, 0)
+        codecs = codecs_for(key, version, controller=self._controller)
+        if codecs is None:
+            if key == Key.API_VERSIONS:
+                self._answer_unknown_versions(correlation)
+            else:
+                self._refuse(f"API key {key} version {version} is not supported")
+            return
+        try:
+            p = _REQUEST.size
+            client_id = ""
+            if length >= 0:
+                if p + length > len(frame):
+                    raise SchemaError("the client id is cut")
+                client_id = str(frame[p : p + length], "utf-8")
+                p += length
+            if codecs.flexible:
+                if frame[p] == 0:
+                    p += 1
+                else:
+                    p = _skip_tags(frame, p)
+            message, p = codecs.decode(frame, p, len(frame))
+        except _MALFORMED as e:
+            self._refuse(f"a malformed {codecs.route.api.name} request of version {version}: {e}")
+            return
+        request = Request(key, version, client_id, self._client, message)
+        try:
+            answer: Answer
+            if self._broker.faults.active:
+                answer = faults.serve(self._broker.faults, self._node, request, codecs.route.handler)
+            else:
+                answer = codecs.route.handler(self._node, request)
+        except CloseConnection as e:
+            self._refuse(str(e))
+            return
+        except (StorageError, OSError) as e:
+            logger.error("%s failed: %s", codecs.route.api.name, e)
+            self._refuse("the disk failed")
+            return
+        except Exception:
+            logger.exception("%s of version %d failed", codecs.route.api.name, version)
+            self._refuse("an internal error, see the log")
+            return
+        if isinstance(answer, Deferred):
+            self._wait(answer, codecs, correlation, version, started)
+        else:
+            self._reply(answer, codecs, correlation, version, started)
+
+    def _wait(self, deferred: Deferred, codecs: Codecs, correlation: int, version: int, started: float) -> None:
+        self._waiting = deferred
+
+        def resolved(answer: Message | Buffers | None) -> None:
+            if self._waiting is not deferred:
+                return
+            self._waiting = None
+            if self._closed:
+                return
+            self._reply(answer, codecs, correlation, version, started)
+            self.last_used = time.monotonic()
+            self._process()
+
+        deferred.listen(resolved)
+
+    def _reply(
+        self, answer: Message | Buffers | None, codecs: Codecs, correlation: int, version: int, started: float
+    ) -> None:
+        if answer is None:
+            self._broker.metrics.request(codecs.route.api.name, time.perf_counter() - started)
+            return
+        if isinstance(answer, list):
+            head = b"\x00" if codecs.tagged_response else b""
+            size = 4 + len(head) + sum(len(piece) for piece in answer)
+            self._out.append(_RESPONSE.pack(size, correlation) + head)
+            self._out += answer
+        else:
+            out = bytearray(8)
+            if codecs.tagged_response:
+                out.append(0)
+            encode = codecs.encode
+            if type(answer) is not codecs.route.api.response_class():
+                raise TypeError(f"{codecs.route.api.name} was answered with {type(answer).__name__}")
+            encode(out, answer)
+            _RESPONSE.pack_into(out, 0, len(out) - 4, correlation)
+            self._out.append(out)
+        self._broker.metrics.request(codecs.route.api.name, time.perf_counter() - started)
+
+    def _answer_unknown_versions(self, correlation: int) -> None:
+        codecs = codecs_for(Key.API_VERSIONS, 0, controller=self._controller)
+        assert codecs is not None
+        self._reply(unsupported_version(), codecs, correlation, 0, time.perf_counter())
+
+    def _flush(self) -> None:
+        if self._out and self._transport is not None and not self._closed:
+            out, self._out = self._out, []
+            if len(out) == 1:
+                self._transport.write(out[0])
+            else:
+                self._transport.writelines(out)
+
+
+def _skip_tags(frame: memoryview, p: int) -> int:
+    count, p = read_uvarint(frame, p, len(frame))
+    for _ in range(count):
+        _, p = read_uvarint(frame, p, len(frame))
+        size, p = read_uvarint(frame, p, len(frame))
+        p += size
+        if p > len(frame):
+            raise SchemaError("a tagged field of the header is cut")
+    return p
+
+

@@ -1,0 +1,1 @@
+"""Run the Python snippets of the five seed documents as they stand."""
