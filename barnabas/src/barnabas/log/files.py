@@ -24,8 +24,9 @@ def write_all(fd: int, data: Buffer, size_before: int) -> None:
     `size_before` is the file's size in front of the write. Raises `StorageError`.
     """
     try:
+        size = len(data)
         written = os.write(fd, data)
-        while written < len(data):
+        while written < size:
             more = os.write(fd, memoryview(data)[written:])
             if more == 0:
                 raise OSError("the disk took no bytes")

@@ -78,6 +78,16 @@ class PartitionLog:
         self._waiters: dict[object, Callable[[], None]] = {}
         self._hints: dict[int, tuple[Segment, int]] = {}
 
+    @property
+    def config(self) -> TopicConfig:
+        """Return the configuration in effect; another may be set while the log is open."""
+        return self._config
+
+    @config.setter
+    def config(self, config: TopicConfig) -> None:
+        self._config = config
+        self._segment_size = config.segment_size
+
     # --- what a reader may see ------------------------------------------------------------------------------
 
     @property
@@ -111,9 +121,9 @@ class PartitionLog:
         `client` is False for batches that the broker itself makes, which may hold control records. Raises
         `KafkaError` where the batch is refused (nothing changed) and with KAFKA_STORAGE_ERROR where the disk fails.
         """
-        checked = check_batch(batch, self.config, now, client=client)
+        checked = check_batch(batch, self._config, now, client=client)
         header = checked.header
-        if header.producer_id >= 0 and client:
+        if client and header.producer_id >= 0:
             repeated = self.producers.check(header)
             if repeated is not None:
                 return Appended(repeated.first_offset, repeated.last_offset, checked.append_time, duplicate=True)
@@ -124,26 +134,26 @@ class PartitionLog:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"The disk refused the write: {e}") from e
 
     def _store(self, checked: Checked, now: int) -> Appended:
-        header, batch = checked.header, checked.batch
+        batch, header, append_time = checked
         base = self.log_end_offset
-        segment = self._segment_for(header, len(batch), now)
+        size = len(batch)
+        segment = self._segment_for(header, size, now)
         epoch = self.leader_epoch
         if not self.epochs or self.epochs[-1][0] < epoch:
             self._begin_epoch(epoch, base)
         _PATCH_OFFSET(batch, 0, base)
         _PATCH_EPOCH(batch, 12, epoch)
-        header = header._replace(base_offset=base, leader_epoch=epoch)
-        segment.append(batch, header, self.config.index_interval_bytes)
         last = base + header.last_offset_delta
+        segment.append(batch, last, header.max_timestamp, self._config.index_interval_bytes)
         self.log_end_offset = last + 1
         self.messages_in += header.record_count
-        self.bytes_in += len(batch)
+        self.bytes_in += size
         if header.producer_id >= 0:
-            self._update_producers(segment, header, batch)
+            self._update_producers(segment, header._replace(base_offset=base, leader_epoch=epoch), batch)
         if self._waiters:
             for wake in tuple(self._waiters.values()):
                 wake()
-        return Appended(base, last, checked.append_time)
+        return Appended(base, last, append_time)
 
     def _update_producers(self, segment: Segment, header: BatchHeader, batch: Buffer) -> None:
         if header.is_control:
@@ -173,17 +183,14 @@ class PartitionLog:
 
     def _segment_for(self, header: BatchHeader, size: int, now: int) -> Segment:
         active = self.segments[-1]
-        config = self.config
         if active.size == 0:
             return active
-        waited = (
-            header.max_timestamp - active.first_timestamp
-            if active.first_timestamp is not None and active.first_timestamp >= 0 and header.max_timestamp >= 0
-            else now - active.created_ms
-        )
+        first, newest = active.first_timestamp, header.max_timestamp
+        known = first is not None and first >= 0 and newest >= 0
+        waited = newest - first if known else now - active.created_ms  # type: ignore[operator]
         if (
-            active.size + size > config.segment_size
-            or waited > config.segment_ms
+            active.size + size > self._segment_size
+            or waited > self._config.segment_ms
             or self.log_end_offset + header.last_offset_delta - active.base_offset > _MAX_RELATIVE_OFFSET
         ):
             return self.roll(now)

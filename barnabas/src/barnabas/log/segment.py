@@ -57,22 +57,23 @@ class Segment:
         self.max_timestamp_offset = base_offset
         self._since_index = 0
 
-    def append(self, batch: Buffer, header: BatchHeader, index_interval: int) -> None:
+    def append(self, batch: Buffer, last_offset: int, max_timestamp: int, index_interval: int) -> None:
         """Append a batch whose offsets are assigned; raises `StorageError`, having changed nothing."""
         position = self.size
+        size = len(batch)
         write_all(self.fd, batch, position)
-        self.size = position + len(batch)
-        self._index(header, position, len(batch), index_interval)
+        self.size = position + size
+        self._index(last_offset, max_timestamp, position, size, index_interval)
 
-    def _index(self, header: BatchHeader, position: int, size: int, interval: int) -> None:
-        if header.max_timestamp > self.max_timestamp:
-            self.max_timestamp = header.max_timestamp
-            self.max_timestamp_offset = header.last_offset
+    def _index(self, last_offset: int, max_timestamp: int, position: int, size: int, interval: int) -> None:
+        if max_timestamp > self.max_timestamp:
+            self.max_timestamp = max_timestamp
+            self.max_timestamp_offset = last_offset
         if self.first_timestamp is None:
-            self.first_timestamp = header.max_timestamp
+            self.first_timestamp = max_timestamp
         if self._since_index > interval:
             try:
-                self.offsets.append(header.last_offset, position)
+                self.offsets.append(last_offset, position)
                 self.times.append(self.max_timestamp, self.max_timestamp_offset)
             except StorageError as e:
                 logger.warning("%s: no index entry: %s", self.path, e)
@@ -154,7 +155,7 @@ class Segment:
                     break
                 if header.base_offset < expected or (check and not crc_matches(header, data, at)):
                     return self._cut(position + at)
-                self._index(header, position + at, header.size, index_interval)
+                self._index(header.last_offset, header.max_timestamp, position + at, header.size, index_interval)
                 visit(self, header, position + at)
                 expected = header.last_offset + 1
                 at += header.size
@@ -171,7 +172,7 @@ class Segment:
         """Take in a batch larger than a chunk; 0 where it is corrupt."""
         if check and not crc_matches(header, self.read(position, header.size)):
             return 0
-        self._index(header, position, header.size, interval)
+        self._index(header.last_offset, header.max_timestamp, position, header.size, interval)
         visit(self, header, position)
         return header.size
 

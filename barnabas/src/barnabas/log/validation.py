@@ -17,7 +17,6 @@ from barnabas.protocol.batch import (
     COMPRESSION_MASK,
     CONTROL,
     CRC_START,
-    HEADER,
     HEADER_SIZE,
     LOG_APPEND_TIME,
     NO_TIMESTAMP,
@@ -26,6 +25,7 @@ from barnabas.protocol.batch import (
     BatchHeader,
     assemble,
     crc32c,
+    read_header,
     read_records,
     record_section,
 )
@@ -59,7 +59,7 @@ def check_batch(batch: memoryview, config: TopicConfig, now: int, *, client: boo
     size = len(batch)
     if size < HEADER_SIZE:
         raise KafkaError(ErrorCode.INVALID_RECORD, "Produce requests must hold exactly one record batch a partition")
-    header = BatchHeader._make(HEADER.unpack_from(batch))
+    header = read_header(batch)
     if header.magic != 2:
         raise KafkaError(ErrorCode.INVALID_RECORD, "Only record batches with magic version 2 are stored")
     if header.batch_length + OVERHEAD != size:
@@ -76,7 +76,7 @@ def check_batch(batch: memoryview, config: TopicConfig, now: int, *, client: boo
         )
     if crc32c(bytes(batch[CRC_START:])) != header.crc:
         raise KafkaError(ErrorCode.CORRUPT_MESSAGE, "Record batch is corrupt: its CRC does not match")
-    if client:
+    if client and (header.producer_id >= 0 or not 0 <= header.attributes <= compression.ZSTD):
         _check_client(header)
     if header.record_count != header.last_offset_delta + 1 or header.record_count <= 0:
         raise KafkaError(
@@ -128,7 +128,7 @@ def _adapt(batch: memoryview, header: BatchHeader, config: TopicConfig, now: int
         attributes = (attributes & ~COMPRESSION_MASK) | codec
         packed = compression.compress(codec, record_section(header, batch), _level(wanted, config))
         adapted = assemble(header._replace(attributes=attributes, max_timestamp=max_timestamp), packed)
-        return Checked(adapted, BatchHeader._make(HEADER.unpack_from(adapted)), append_time)
+        return Checked(adapted, read_header(adapted), append_time)
     if attributes != header.attributes or max_timestamp != header.max_timestamp:
         struct.pack_into(">h", batch, 21, attributes)
         struct.pack_into(">q", batch, 35, max_timestamp)

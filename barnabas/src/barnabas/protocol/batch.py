@@ -103,7 +103,7 @@ def increment_sequence(sequence: int, by: int) -> int:
 
 def read_header(data: Buffer, at: int = 0) -> BatchHeader:
     """Read the header at a position; raises `struct.error` where fewer than 61 bytes are there."""
-    return BatchHeader._make(HEADER.unpack_from(data, at))
+    return tuple.__new__(BatchHeader, HEADER.unpack_from(data, at))
 
 
 def batches(data: Buffer) -> Iterator[tuple[BatchHeader, int]]:

@@ -206,7 +206,7 @@ def _default(w: _Writer, f: Field) -> str:
 def _read_length(w: _Writer, depth: int, wide: bool, flexible: bool) -> None:
     """Read a length into `n`: -1 is null."""
     if flexible:
-        w(depth, "n, p = uvarint(b, p, end)", "n -= 1")
+        w(depth, "n = b[p]", "if n < 128: p += 1", "else: n, p = uvarint(b, p, end)", "n -= 1")
     else:
         unpack, _, size = w.fixed("i" if wide else "h")
         w(depth, f"n, = {unpack}(b, p)", f"p += {size}")
@@ -254,7 +254,7 @@ def _read_scalar(w: _Writer, depth: int, f: Field, target: str, nullable: bool, 
         unpack, _, size = w.fixed(_FIXED[f.wire])
         w(depth, f"{target}, = {unpack}(b, p)", f"p += {size}")
         return
-    _read_length(w, depth, f.wire != "string", flexible)
+    _read_length(w, depth, f.wire != "string", flexible and not f.rigid)
     w(depth, "if n < 0:")
     w(depth + 1, f"{target} = None" if nullable else f"raise SchemaError('{f.name} is null')")
     w(depth, "else:")
@@ -343,7 +343,7 @@ def _write(w: _Writer, depth: int, f: Field, version: int, flexible: bool) -> No
     else:
         w(depth, "if v is None:")
         if nullable:
-            _write_null(w, depth + 1, f.wire != "string", flexible)
+            _write_null(w, depth + 1, f.wire != "string", flexible and not f.rigid)
         else:
             w(depth + 1, f"raise SchemaError('{f.name} may not be null in version {version}')")
         w(depth, "else:")
@@ -353,5 +353,5 @@ def _write(w: _Writer, depth: int, f: Field, version: int, flexible: bool) -> No
 def _write_scalar(w: _Writer, depth: int, f: Field, flexible: bool) -> None:
     if f.wire == "string":
         w(depth, "v = v.encode()")
-    _write_length(w, depth, "len(v)", f.wire != "string", flexible)
+    _write_length(w, depth, "len(v)", f.wire != "string", flexible and not f.rigid)
     w(depth, "out += v")

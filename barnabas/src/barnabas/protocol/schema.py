@@ -90,6 +90,10 @@ def span(text: str) -> tuple[int, int]:
     return int(low), int(high or low)
 
 
+class Rigid(NamedTuple):
+    """Keep a field's length as it was before flexible versions, in those too."""
+
+
 class Field(NamedTuple):
     """Hold one resolved field: what the annotations of a structure say."""
 
@@ -103,6 +107,7 @@ class Field(NamedTuple):
     tag: Tag | None
     required: bool
     default: Any
+    rigid: bool = False
 
 
 def fields_of(cls: type[Struct]) -> list[Field]:
@@ -116,7 +121,7 @@ def _resolve(name: str, hint: Any, info: Any) -> Field:
     versions: str | None = None
     nullable: str | None = None
     tag: Tag | None = None
-    wire, required = "struct", False
+    wire, required, rigid = "struct", False, False
     struct_type: type[Struct] | None = None
     array = optional = False
     todo = [hint]
@@ -135,6 +140,8 @@ def _resolve(name: str, hint: Any, info: Any) -> Field:
                     tag = mark
                 elif isinstance(mark, Required):
                     required = True
+                elif isinstance(mark, Rigid):
+                    rigid = True
                 elif isinstance(mark, Wire):
                     wire = mark.name
                     todo.clear()
@@ -151,4 +158,4 @@ def _resolve(name: str, hint: Any, info: Any) -> Field:
     default = info.default if info.default is not msgspec.NODEFAULT else []
     if versions is None:
         versions = tag.range if tag else "0+"
-    return Field(name, wire, struct_type, array, optional, versions, nullable, tag, required, default)
+    return Field(name, wire, struct_type, array, optional, versions, nullable, tag, required, default, rigid)

@@ -42,7 +42,7 @@ _MALFORMED: Final = (SchemaError, struct.error, IndexError, UnicodeDecodeError, 
 class Codecs:
     """Hold what is needed to serve one API in one version."""
 
-    __slots__ = ("decode", "encode", "flexible", "route", "tagged_response")
+    __slots__ = ("decode", "encode", "flexible", "response", "route", "tagged_response")
 
     def __init__(self, route: Route, version: int) -> None:
         api = route.api
@@ -50,7 +50,8 @@ class Codecs:
         self.flexible = api.request_header_version(version) == 2
         self.tagged_response = api.response_header_version(version) == 1
         self.decode: Decoder = codec(api.request_class(), version).decode
-        self.encode: Encoder = codec(api.response_class(), version).encode
+        self.response = api.response_class()
+        self.encode: Encoder = codec(self.response, version).encode
 
 
 _codecs: dict[tuple[int, int], Codecs] = {}
@@ -299,10 +300,9 @@ class Connection(asyncio.BufferedProtocol):
             out = bytearray(8)
             if codecs.tagged_response:
                 out.append(0)
-            encode = codecs.encode
-            if type(answer) is not codecs.route.api.response_class():
+            if type(answer) is not codecs.response:
                 raise TypeError(f"{codecs.route.api.name} was answered with {type(answer).__name__}")
-            encode(out, answer)
+            codecs.encode(out, answer)
             _RESPONSE.pack_into(out, 0, len(out) - 4, correlation)
             self._out.append(out)
         self._broker.metrics.request(codecs.route.api.name, time.perf_counter() - started)

@@ -3,9 +3,9 @@
 Source: Kafka's message definitions RequestHeader and ResponseHeader.
 """
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from barnabas.protocol.schema import Message, int16, int32, string
+from barnabas.protocol.schema import Message, Rigid, int16, int32, string
 
 
 class RequestHeader(Message):
@@ -18,7 +18,7 @@ class RequestHeader(Message):
     request_api_key: int16 = 0
     request_api_version: int16 = 0
     correlation_id: int32 = 0
-    client_id: string | None = ""
+    client_id: Annotated[string | None, Rigid] = ""
 
 
 class ResponseHeader(Message):
