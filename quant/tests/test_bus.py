@@ -1,0 +1,56 @@
+"""What of the bus needs no broker."""
+
+import pytest
+
+from barnabas_quant.bus import Mark, partition_of
+from barnabas_quant.bus.partitioner import murmur2
+from barnabas_quant.bus.topics import TOPICS
+
+
+@pytest.mark.parametrize(
+    ("data", "signed"),
+    [
+        (b"21", -973932308),
+        (b"foobar", -790332482),
+        (b"a-little-bit-long-string", -985981536),
+        (b"a-little-bit-longer-string", -1486304829),
+        (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+        (b"abc", 479470107),
+    ],
+)
+def test_murmur2_is_the_java_clients(data: bytes, signed: int) -> None:
+    """Vectors of Apache Kafka's own UtilsTest."""
+    assert murmur2(data) == signed % 2**32
+
+
+def test_partitions_are_within_bounds_and_all_used() -> None:
+    assert {partition_of(f"binance:S{n}".encode(), 12) for n in range(300)} == set(range(12))
+
+
+def test_marks_survive_their_header() -> None:
+    for mark in (
+        Mark("capture-ab@binance", (41249,)),
+        Mark("simulator-cd", (3, 1_700_000_040_000, 17)),
+        Mark("a#b", (0,)),
+    ):
+        assert Mark.decode(mark.encode()) == mark
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"#", b"x", b"x#", b"x#1.", b"x#-1", b"x#1.a", b"x#\xc2\xb2", b"\xff#" + b"9" * 20]
+)
+def test_what_is_no_mark_is_none(value: bytes) -> None:
+    assert Mark.decode(value) is None
+
+
+def test_the_topics_are_those_of_the_platform() -> None:
+    assert {topic.name: topic.partitions for topic in TOPICS} == {
+        "market_data.ticks": 12,
+        "market_data.trades": 12,
+        "market_data.orderbooks": 12,
+        "market_data.klines": 12,
+        "stock-realtime": 3,
+        "trade-signal": 1,
+        "user-events": 3,
+    }
+    assert {t.settings.get("retention.ms") for t in TOPICS if t.name.startswith("market_data.")} == {"604800000"}
