@@ -12,7 +12,7 @@ from typing import cast
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from conftest import SHARED, START, Run, finish, playing
+from .conftest import SHARED, START, Run, finish, playing
 
 from barnabas_quant.bus import (
     MARKET_TOPICS,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from conftest import SHARED
+from .conftest import SHARED
 
 from barnabas_quant.errors import BookGapError
 from barnabas_quant.feeds import BinanceDecoder, Capture

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import eventually
+from .conftest import eventually
 
 from barnabas_quant.endpoints import only_one, read_endpoints, remove_endpoints, write_endpoints
 from barnabas_quant.errors import ChildError, QuantError

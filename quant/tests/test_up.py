@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import Run, eventually, finish, playing
+from .conftest import Run, eventually, finish, playing
 
 from barnabas_quant.endpoints import read_endpoints
 from barnabas_quant.processes import started

@@ -64,7 +64,7 @@ def test_without_a_file() -> None:
     assert config.transaction_state_log_replication_factor == config.transaction_state_log_min_isr == 1
     assert config.offsets_topic_num_partitions == 50
     assert config.auto_create_topics_enable is True
-    assert config.group_initial_rebalance_delay_ms == 3000
+    assert config.group_initial_rebalance_delay_ms == 0
     assert config.log_retention_ms == 604800000
     assert config.log_flush_interval_ms == 2**63 - 1
     assert config.broker_rack is None
