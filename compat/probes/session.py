@@ -21,7 +21,7 @@ from barnabas.protocol.batch import build_batch
 from barnabas.protocol.codec import decode, encode
 from barnabas.protocol.errors import SchemaError
 from barnabas.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
-from barnabas.protocol.messages.headers import RequestHeader, ResponseHeader
+from barnabas.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from barnabas.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from barnabas.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from barnabas.protocol.schema import ZERO_UUID, Message, Struct
@@ -38,9 +38,10 @@ NAMES = (
 #: fields that differ between any two brokers
 MASKED = {
     "throttle_time_ms", "cluster_id", "host", "port", "topic_id", "log_dir", "total_bytes", "usable_bytes", "session_id",
-    "replica_directory_id", "last_timestamp", "last_fetch_timestamp", "last_caught_up_timestamp", "log_end_offset",
-    "high_watermark_of_metadata", "finalized_features_epoch", "partition_size", "next_topic_id",
+    "last_timestamp", "last_fetch_timestamp", "last_caught_up_timestamp", "log_end_offset",
+    "finalized_features_epoch", "partition_size",
 }
+_RANGE = re.compile(r"within \[-?\d+, \d+\]")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -63,8 +64,9 @@ class Link:
         """Send a request and return the number to read its answer by; raises `SchemaError` where it has no encoding."""
         api = APIS[message.KEY]
         self._next += 1
-        header = api.request_header_version(version)
-        frame = encode(RequestHeader(message.KEY, version, self._next, client_id), header) + encode(message, version)
+        client = (client_id or "").encode()
+        frame = struct.pack(">hhih", message.KEY, version, self._next, len(client) if client_id is not None else -1)
+        frame += client + (b"\x00" if api.request_header_version(version) == 2 else b"") + encode(message, version)
         self._connected().sendall(struct.pack(">i", len(frame)) + frame)
         return self._next
 
@@ -76,11 +78,9 @@ class Link:
         api = APIS[message.KEY]
         if api.key == 18 and frame[4:6] == b"\x00\x23":
             version = 0  # UNSUPPORTED_VERSION comes in version 0
-        header = api.response_header_version(version)
         (got,) = struct.unpack_from(">i", frame)
         assert got == number, f"the answer to {got} came, not to {number}"
-        skip = len(encode(ResponseHeader(number), header))
-        return decode(api.response_class(), version, frame[skip:])
+        return decode(api.response_class(), version, frame[4 + api.response_header_version(version) :])
 
     def read(self) -> bytes | str:
         """Read one frame without its length."""
@@ -203,6 +203,8 @@ class Session:
                 inner = getattr(value, name)
                 if name == "topic_id" and inner != ZERO_UUID:
                     self._seen.setdefault(base64.urlsafe_b64encode(inner).decode().rstrip("="), "<topic id>")
+                if name == "replica_directory_id":  # Kafka has none when its voters are static
+                    inner = "<directory>"
                 if name in MASKED and inner not in (-1, 0, None, ZERO_UUID, ""):
                     inner = f"<{name}>"
                 self._flatten(f"{path}.{name}".lstrip("."), inner, out)
@@ -224,13 +226,18 @@ class Session:
             self._seen.setdefault(found, f"<uuid {sum(v.startswith('<uuid') for v in self._seen.values()) + 1}>")
         for raw, shown in self._seen.items():
             text = text.replace(raw, shown)
+        text = _RANGE.sub("within [<times>]", text)
         return text.replace(f"-{self.probe}-{self.level}-{self.nonce}", "").replace(self.address, "<address>")
 
     # --- set-up ---------------------------------------------------------------------------------------------
 
     def topic(self, short: str, partitions: int = 1, **configs: str) -> str:
-        """Make a topic, wait until it can be used, and return its name. Underscores in keys stand for dots."""
+        """Make a topic, wait until it can be used, and return its name. Underscores in keys stand for dots.
+
+        Records are kept for ever: the probes' are old, and Barnabas looks at retention at once.
+        """
         name = self.name(short)
+        configs = {"retention_ms": "-1", **configs}
         texts = [CreatableTopicConfig(key.replace("_", "."), value) for key, value in configs.items()]
         made = self.quiet(CreateTopicsRequest([CreatableTopic(name, partitions, 1, [], texts)]), version=7)
         assert made.topics[0].error_code == 0, made
@@ -244,7 +251,11 @@ class Session:
             found = self.quiet(MetadataRequest([MetadataRequestTopic(name=name)], False), version=12).topics[0]
             self.ids[name] = found.topic_id
             if len(found.partitions) == partitions and all(p.error_code == 0 for p in found.partitions):
-                return
+                # the leader may need a moment more until it has the log
+                asked = ListOffsetsTopic(name, [ListOffsetsPartition(i, -1, -1) for i in range(partitions)])
+                logs = self.quiet(ListOffsetsRequest(-1, 0, [asked]), version=2).topics[0].partitions
+                if all(p.error_code == 0 for p in logs):
+                    return
             time.sleep(0.02)
         raise TimeoutError(f"{name} never got {partitions} partitions")
 

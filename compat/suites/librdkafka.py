@@ -54,13 +54,15 @@ class Librdkafka:
         self.name = "librdkafka" if protocol == "classic" else f"librdkafka-{protocol}"
         self._protocol = protocol
         self._tests = Path()
+        self._home = Path()
 
     def prepare(self, cache: Path) -> None:
         """Fetch the crate with cargo, configure and build library and test runner; one build serves both protocols."""
         folder = cache / f"librdkafka-{self.version}"
         self._tests = folder / "src" / "tests"
+        self._home = folder / "kafka"
         with built_once(folder) as missing:
-            kafka_home.write_scripts(folder / "kafka")
+            kafka_home.write_scripts(self._home)
             if not missing:
                 return
             need("cargo", "gcc", "g++", "make")
@@ -76,8 +78,8 @@ class Librdkafka:
             step(["make", "-j2", "libs"], cwd=folder / "src", log=folder / "libs.log")
             step(["make", "-j2", "-C", "tests", "build"], cwd=folder / "src", log=folder / "tests.log")
             if kafka_home.has_java():
-                kafka_home.fetch_clients(folder / "kafka")
-                env = {"KAFKA_PATH": str(folder / "kafka")}
+                kafka_home.fetch_clients(self._home)
+                env = {"KAFKA_PATH": str(self._home)}
                 step(["make", "java"], cwd=self._tests, log=folder / "java.log", env=env)
 
     def tests(self, options: Options) -> list[str]:
@@ -102,7 +104,9 @@ class Librdkafka:
         log = log.with_name(log.name.replace(test, names[0]))
         limit = sum(LONG_LIMIT_SECONDS.get(name, LIMIT_SECONDS) for name in names) * options.patience
         finished = self._runner(names[0], "", address, log, limit)
-        results = [parse_log(name, finished) for name in names]
+        home = f"{self._home}/bin/"
+        found = [parse_log(name, finished) for name in names]
+        results = [replace(result, detail=result.detail.replace(home, "")) for result in found]
         for failed in [result for result in results if options.split and result.outcome is Outcome.FAILED]:
             for part in self._parts(failed.name):
                 alone = self._runner(failed.name, part, address, log.with_name(f"{log.stem}.{part}.log"), limit)
@@ -120,7 +124,7 @@ class Librdkafka:
             "TESTS": test[:4],
             "RDKAFKA_TEST_CONF": str(config),
             "TEST_CONSUMER_GROUP_PROTOCOL": self._protocol,
-            "KAFKA_PATH": str(self._tests.parent.parent / "kafka"),
+            "KAFKA_PATH": str(self._home),
             "BROKERS": address,
             "LD_LIBRARY_PATH": f"{self._tests.parent / 'src'}:{self._tests.parent / 'src-cpp'}",
         }
@@ -185,7 +189,7 @@ def parse_log(test: str, finished: Finished) -> Result:
     # A runner that ends badly for another test's sake aborts; without such a test, the bad ending is this one's.
     ended_well = finished.code == 0 or bool(failed)
     if test in failed:
-        return Result(test, Outcome.FAILED, seconds, failed[test][:300])
+        return Result(test, Outcome.FAILED, seconds, failed[test][:500])
     if test in skipped:
         return Result(test, Outcome.SKIPPED, seconds, skipped[test][:300])
     if test in PASSED.findall(text):

@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     graduate.add_argument("data", nargs="?", default="./data", metavar="DIR", help="the data directory (./data)")
     graduate.add_argument("--output", metavar="FILE", help="where to write server.properties (default: DIR)")
+    graduate.add_argument("--deep", action="store_true", help="read every record, not only each newest segment")
 
     parsed = parser.parse_args(arguments)
     if parsed.command == "serve":

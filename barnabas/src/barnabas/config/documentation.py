@@ -17,6 +17,7 @@ _SENTENCES: dict[str, str] = {
     "inter.broker.listener.name": "Accepted: a single node has no brokers to talk to.",
     "security.inter.broker.protocol": "Accepted: a single node has no brokers to talk to.",
     "controller.listener.names": "The listeners that serve the controller.",
+    "metadata.log.max.record.bytes.between.snapshots": "How much metadata log there is before a snapshot replaces it.",
     "controller.quorum.voters": _SINGLE,
     "controller.quorum.bootstrap.servers": _SINGLE,
     "num.network.threads": _THREADS,

@@ -96,7 +96,7 @@ NODE_KEYS: tuple[ConfigKey, ...] = (
     hidden("controller.performance.sample.period.ms", LONG, "60000", at_least(100)),
     hidden("controller.performance.always.log.threshold.ms", LONG, "2000", at_least(0)),
     hidden("server.max.startup.time.ms", LONG, LONG_MAX, at_least(0)),
-    known("metadata.log.max.record.bytes.between.snapshots", LONG, "20971520", at_least(1)),
+    used("metadata.log.max.record.bytes.between.snapshots", LONG, "20971520", at_least(1)),
     known("metadata.log.max.snapshot.interval.ms", LONG, "3600000", at_least(0)),
     known("metadata.log.dir", STRING, None),
     known("metadata.log.segment.bytes", INT, "1073741824", at_least(8388608)),

@@ -29,6 +29,7 @@ class Settings:
     process_roles: tuple[str, ...]
     node_id: int
     controller_listener_names: tuple[str, ...]
+    metadata_log_max_record_bytes_between_snapshots: int
     socket_send_buffer_bytes: int
     socket_receive_buffer_bytes: int
     socket_request_max_bytes: int

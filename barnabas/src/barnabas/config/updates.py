@@ -71,7 +71,11 @@ def validate_broker_configs(overrides: Mapping[str, str], server: ServerConfig, 
     Names that Kafka does not know are let through, as Kafka does: plug-ins may read them. Raise
     ConfigRequestException, with Kafka's words.
     """
-    fixed = [name for name in overrides if name in _FIXED or (name in BROKER_KEYS and BROKER_KEYS[name].read_only)]
+    fixed = [
+        name for name in overrides
+        if (name in _FIXED and (per_broker or not _needs_broker(name)))
+        or (name in BROKER_KEYS and BROKER_KEYS[name].read_only)
+    ]
     if fixed:
         _refuse(fixed, overrides, f"Cannot update these configs dynamically: [{', '.join(fixed)}]")
     if not per_broker:

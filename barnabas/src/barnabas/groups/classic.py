@@ -63,7 +63,7 @@ class GroupConfig:
     max_session_timeout_ms: int = 1800000
     initial_rebalance_delay_ms: int = 3000
     max_size: int = 2147483647
-    offset_metadata_max_bytes: int = 4096
+    offset_metadata_max_bytes: int = 4096  # in fact UTF-16 units, as Kafka counts them
     offsets_retention_ms: int = 604800000
     offsets_partitions: int = 50
 
@@ -303,9 +303,10 @@ class ClassicGroup:
                 self._initial_left_ms = max(self._rebalance_timeout_ms() - delay, 0)
                 self._joined_during_delay = False
                 self._rebalance = self.timers.after(delay / 1000, self._initial_delay_over)
-                return
-        else:
-            self._go(PREPARING)
+            else:
+                self._complete()  # an empty group waits for the delay alone, not for pending members
+            return
+        self._go(PREPARING)
         self._rebalance = self.timers.after(self._rebalance_timeout_ms() / 1000, self._complete)
         self._maybe_complete()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from barnabas.clock import Timers
-from barnabas.groups.classic import DEAD, EMPTY, ClassicGroup, GroupConfig, JoinReply, SyncReply
+from barnabas.groups.classic import DEAD, EMPTY, STABLE, ClassicGroup, GroupConfig, JoinReply, SyncReply
 from barnabas.groups.records import GroupRecord, partition_of
 from barnabas.groups.subscription import subscribed_topics
 from barnabas.protocol.errors import ErrorCode, KafkaError
@@ -116,8 +116,10 @@ class GroupCoordinator:
         self, group_id: str, member_id: str, instance_id: str | None, generation: int, version: int,
         commits: Sequence[Commit],
     ) -> list[ErrorCode]:
-        """Store offsets, all of them in one write; returns an error code for each. Raises `KafkaError` for all."""
-        _check_id(group_id)
+        """Store offsets, all of them in one write; returns an error code for each. Raises `KafkaError` for all.
+
+        The empty group id, which cannot have members, may keep offsets.
+        """
         group = self.groups.get(group_id)
         if group is None:
             if generation >= 0:
@@ -127,7 +129,7 @@ class GroupCoordinator:
         now = self._now_ms()
         records, results = [], []
         for c in commits:
-            if len(c.metadata.encode()) > self.config.offset_metadata_max_bytes:
+            if len(c.metadata.encode("utf-16-le", "surrogatepass")) // 2 > self.config.offset_metadata_max_bytes:
                 results.append(ErrorCode.OFFSET_METADATA_TOO_LARGE)
                 continue
             results.append(ErrorCode.NONE)
@@ -233,7 +235,6 @@ class GroupCoordinator:
 
     def delete(self, group_id: str) -> None:
         """Delete an empty group with its offsets; raises `KafkaError`."""
-        _check_id(group_id)
         group = self.groups.get(group_id)
         if group is None:
             raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND)
@@ -248,7 +249,7 @@ class GroupCoordinator:
         if types and "classic" not in {t.lower() for t in types}:
             return []
         return [
-            ListedGroup(g.id, g.protocol_type, g.state, "Classic")
+            ListedGroup(g.id, g.protocol_type, g.state, "classic")
             for g in self.groups.values()
             if not wanted or g.state.lower() in wanted
         ]
@@ -258,14 +259,14 @@ class GroupCoordinator:
         group = self.groups.get(group_id)
         if group is None:
             return DescribedGroup(group_id=group_id, group_state=DEAD)
-        settled = group.state not in (EMPTY, "PreparingRebalance")
+        settled = group.state == STABLE
         return DescribedGroup(
             group_id=group_id, group_state=group.state, protocol_type=group.protocol_type,
             protocol_data=(group.protocol or "") if settled else "",
             members=[
                 DescribedGroupMember(
                     m.id, m.instance_id, m.client_id, m.client_host,
-                    m.metadata(group.protocol) if settled else b"", m.assignment if settled else b"",
+                    m.metadata(group.protocol) if settled else b"", m.assignment,
                 )
                 for m in group.members.values()
             ],

@@ -9,12 +9,13 @@ are already.
 from __future__ import annotations
 
 import shutil
+from typing import Final
 
 from barnabas.handlers.context import Answer, Request
 from barnabas.metadata.store import METADATA_TOPIC
 from barnabas.node.node import Node
 from barnabas.node.takeover import KNOWN_FEATURES
-from barnabas.protocol.errors import ErrorCode, KafkaError
+from barnabas.protocol.errors import SENTENCES, ErrorCode, KafkaError
 from barnabas.protocol.messages import describe_quorum as quorum
 from barnabas.protocol.messages.alter_partition_reassignments import (
     AlterPartitionReassignmentsRequest,
@@ -52,6 +53,10 @@ from barnabas.protocol.messages.update_features import (
     UpdateFeaturesResponse,
 )
 from barnabas.protocol.records import metadata as r
+from barnabas.protocol.schema import Message
+
+
+KRAFT_VERSION: Final = "kraft.version"
 
 
 def describe_log_dirs(node: Node, request: Request) -> Answer:
@@ -98,11 +103,20 @@ def alter_replica_log_dirs(node: Node, request: Request) -> Answer:
 def elect_leaders(node: Node, request: Request) -> Answer:
     """Answer ElectLeaders: each partition has its leader, so no election is needed."""
     message: ElectLeadersRequest = request.message
-    if message.election_type not in (0, 1):
-        return ElectLeadersResponse(error_code=ErrorCode.INVALID_REQUEST)
     asked = message.topic_partitions
-    if asked is None:
-        return ElectLeadersResponse()  # of all partitions, only those that needed one are listed
+    if message.election_type not in (0, 1):
+        why = f"Unknown election type {message.election_type}"
+        return ElectLeadersResponse(
+            error_code=ErrorCode.INVALID_REQUEST,
+            replica_election_results=[
+                ReplicaElectionResult(
+                    t.topic, [PartitionResult(i, ErrorCode.INVALID_REQUEST, why) for i in t.partitions]
+                )
+                for t in asked or []
+            ],
+        )
+    if asked is None:  # of all partitions, only those that needed one are listed
+        return ElectLeadersResponse(replica_election_results=[ReplicaElectionResult(n) for n in node.image.topics])
     return ElectLeadersResponse(replica_election_results=[_elected(node, t) for t in asked])
 
 
@@ -121,7 +135,9 @@ def _elected(node: Node, asked: TopicPartitions) -> ReplicaElectionResult:
                 )
             )
         else:
-            results.append(PartitionResult(index, ErrorCode.ELECTION_NOT_NEEDED, None))
+            results.append(
+                PartitionResult(index, ErrorCode.ELECTION_NOT_NEEDED, SENTENCES[ErrorCode.ELECTION_NOT_NEEDED])
+            )
     return ReplicaElectionResult(asked.topic, results)
 
 
@@ -150,9 +166,7 @@ def _reassign(node: Node, name: str, asked: ReassignablePartition) -> None:
             ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"Unable to find partition {name}:{asked.partition_index}."
         )
     if asked.replicas is None:
-        raise KafkaError(
-            ErrorCode.NO_REASSIGNMENT_IN_PROGRESS, ErrorCode.NO_REASSIGNMENT_IN_PROGRESS.name.lower()
-        )
+        raise KafkaError(ErrorCode.NO_REASSIGNMENT_IN_PROGRESS)
     node.topics.check_replicas(asked.replicas)
 
 
@@ -167,13 +181,13 @@ def describe_quorum(node: Node, request: Request) -> Answer:
     asked = [(t.topic_name, [p.partition_index for p in t.partitions]) for t in message.topics]
     if asked != [(METADATA_TOPIC, [0])]:
         return quorum.DescribeQuorumResponse(
-            error_message=None,
             topics=[
                 quorum.DescribeQuorumResponseTopicData(
                     name,
                     [
                         quorum.DescribeQuorumResponsePartitionData(
-                            i, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, error_message=None
+                            i, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+                            SENTENCES[ErrorCode.UNKNOWN_TOPIC_OR_PARTITION],
                         )
                         for i in indexes
                     ],
@@ -184,11 +198,10 @@ def describe_quorum(node: Node, request: Request) -> Answer:
     end, now, voter = node.store.log.log_end_offset, node.clock.now_ms(), node.store.voter
     me = quorum.ReplicaState(node.node_id, voter.directory_id, end, now, now)
     partition = quorum.DescribeQuorumResponsePartitionData(
-        0, 0, None, node.node_id, node.store.epoch, end, [me], []
+        0, 0, "", node.node_id, node.store.epoch, end, [me], []
     )
     listener = quorum.Listener(voter.listener, voter.host, voter.port)
     return quorum.DescribeQuorumResponse(
-        error_message=None,
         topics=[quorum.DescribeQuorumResponseTopicData(METADATA_TOPIC, [partition])],
         nodes=[quorum.Node(node.node_id, [listener])],
     )
@@ -202,16 +215,19 @@ def update_features(node: Node, request: Request) -> Answer:
     for update in message.feature_updates:
         try:
             _check_feature(node, update)
-            results.append(UpdatableFeatureResult(update.feature, 0, None))
+            results.append(UpdatableFeatureResult(update.feature, 0, "NONE"))
         except KafkaError as e:
             failure = failure or e
             results.append(UpdatableFeatureResult(update.feature, e.code, e.message))
     if failure is None and not message.validate_only:
-        node.store.commit(
-            [r.FeatureLevelRecord(u.feature, u.max_version_level) for u in message.feature_updates],
-            node.clock.now_ms(),
-        )
-    if failure is not None and request.version >= 2:
+        records: list[Message] = [
+            r.FeatureLevelRecord(u.feature, u.max_version_level)
+            for u in message.feature_updates
+            if node.image.features.get(u.feature) != u.max_version_level and u.feature != KRAFT_VERSION
+        ]
+        if records:
+            node.store.commit(records, node.clock.now_ms())
+    if failure is not None:
         return UpdateFeaturesResponse(
             error_code=failure.code, error_message=f"The update failed for all features since the following feature "
             f"had an error: {failure.message}",
@@ -222,6 +238,16 @@ def update_features(node: Node, request: Request) -> Answer:
 def _check_feature(node: Node, update: FeatureUpdateKey) -> None:
     name, level = update.feature, update.max_version_level
     prefix = f"Invalid update version {level} for feature {name}."
+    if update.upgrade_type not in (1, 2, 3):
+        raise KafkaError(
+            ErrorCode.INVALID_UPDATE_VERSION, f"{prefix} The controller does not support the given upgrade type."
+        )
+    if level < 0:
+        raise KafkaError(
+            ErrorCode.INVALID_UPDATE_VERSION, f"{prefix} A feature version cannot be less than 0."
+        )
+    if name == KRAFT_VERSION and level == node.store.kraft_version:
+        return
     if name != "metadata.version" or name not in KNOWN_FEATURES:
         raise KafkaError(ErrorCode.INVALID_UPDATE_VERSION, f"{prefix} Local controller {node.node_id} does not "
                          "support this feature.")

@@ -24,7 +24,8 @@ from barnabas.config.topic import TOPIC_KEYS, validate_topic_configs
 from barnabas.config.updates import Operation, apply_operations, validate_broker_configs
 from barnabas.handlers.context import Answer, Request
 from barnabas.node.node import Node
-from barnabas.protocol.errors import ErrorCode, KafkaError
+from barnabas.node.topics import check_name
+from barnabas.protocol.errors import SENTENCES, ErrorCode, KafkaError
 from barnabas.protocol.messages.alter_configs import (
     AlterConfigsRequest,
     AlterConfigsResourceResponse,
@@ -57,6 +58,7 @@ _LOGGER: Final = 8
 _LEVELS: Final = {"FATAL": 50, "ERROR": 40, "WARN": 30, "INFO": 20, "DEBUG": 10, "TRACE": 5}
 _DYNAMIC_BROKER_LOGGER: Final = 6
 _STRING: Final = 2
+_NODE_ID: Final = "Node id must be an integer, but it is"
 _KEYS: Final[dict[int, Mapping[str, ConfigKey]]] = {
     ResourceType.TOPIC: TOPIC_KEYS, ResourceType.BROKER: BROKER_KEYS,
     ResourceType.CLIENT_METRICS: CLIENT_METRICS_KEYS, ResourceType.GROUP: GROUP_KEYS,
@@ -73,11 +75,11 @@ def describe_configs(node: Node, request: Request) -> Answer:
         try:
             entries = _describe(node, resource, message)
             results.append(
-                DescribeConfigsResult(0, None, resource.resource_type, resource.resource_name, entries)
+                DescribeConfigsResult(0, "", resource.resource_type, resource.resource_name, entries)
             )
         except KafkaError as e:
             results.append(
-                DescribeConfigsResult(e.code, e.message, resource.resource_type, resource.resource_name)
+                DescribeConfigsResult(e.code, e.message or "", resource.resource_type, resource.resource_name)
             )
     return DescribeConfigsResponse(results=results)
 
@@ -89,15 +91,19 @@ def _describe(
     if kind == _LOGGER:
         return _describe_loggers(node, resource)
     if kind == ResourceType.TOPIC:
+        check_name(name)
         node.topics.get(name)
     elif kind == ResourceType.BROKER:
-        _check_broker(node, name)
+        if name:
+            _check_broker(node, name, "Unexpected broker id, expected {} or empty string, but received {}")
     elif kind not in _KEYS:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unsupported resource type: {kind}")
+        raise KafkaError(ErrorCode.INVALID_REQUEST, SENTENCES[ErrorCode.INVALID_REQUEST])
     elif not name:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, "Default group resources are not allowed.")
+        what = "Group name" if kind == ResourceType.GROUP else "Client metrics subscription name"
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"{what} must not be empty")
+    # no keys at all mean all keys, whether the list is empty or null
     entries = describe(
-        ResourceType(kind), name, node.image.config(kind, name), node.config, resource.configuration_keys
+        ResourceType(kind), name, node.image.config(kind, name), node.config, resource.configuration_keys or None
     )
     return [_result(e, message.include_synonyms, message.include_documentation) for e in entries]
 
@@ -110,20 +116,18 @@ def _result(e: Entry, synonyms: bool, documentation: bool) -> DescribeConfigsRes
     )
 
 
-def _check_broker(node: Node, name: str) -> None:
-    if name and name != str(node.node_id):
+def _check_broker(node: Node, name: str, other: str, no_number: str = "Broker id must be an integer, but it is") -> None:
+    """Refuse a resource that is not this node; `other` is Kafka's sentence for another one, with two places."""
+    if name != str(node.node_id):
         if not name.lstrip("-").isdigit():
-            raise KafkaError(ErrorCode.INVALID_REQUEST, f"Broker id must be an integer, but it is: {name}")
-        raise KafkaError(
-            ErrorCode.INVALID_REQUEST,
-            f"Unexpected broker id, expected {node.node_id} or empty string, but received {name}",
-        )
+            raise KafkaError(ErrorCode.INVALID_REQUEST, f"{no_number}: {name}")
+        raise KafkaError(ErrorCode.INVALID_REQUEST, other.format(node.node_id, name))
 
 
 def _describe_loggers(node: Node, resource: DescribeConfigsResource) -> list[DescribeConfigsResourceResult]:
     if not resource.resource_name:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "Broker id must not be empty")
-    _check_broker(node, resource.resource_name)
+    _check_broker(node, resource.resource_name, "Unexpected broker id, expected {} but received {}")
     names = ["root", *sorted(n for n in logging.root.manager.loggerDict if n.startswith("barnabas"))]
     wanted = resource.configuration_keys
     return [
@@ -151,6 +155,10 @@ def alter_configs(node: Node, request: Request) -> Answer:
     message: AlterConfigsRequest = request.message
 
     def change(resource: Any) -> dict[str, str | None]:
+        _refuse_doubles(resource)
+        nulls = [c.name for c in resource.configs if c.value is None]
+        if nulls:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, f"Null value not supported for : {','.join(nulls)}")
         return {c.name: c.value for c in resource.configs}
 
     results = _alter(node, message, change, AlterConfigsResourceResponse)
@@ -167,13 +175,17 @@ def incremental_alter_configs(node: Node, request: Request) -> Answer:
             operations = [(Operation(c.config_operation), c.name, c.value) for c in resource.configs]
         except ValueError as e:
             raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unknown operation: {e}") from e
-        if any(n > 1 for n in Counter(c.name for c in resource.configs).values()):
-            raise KafkaError(ErrorCode.INVALID_REQUEST, "Error due to duplicate config keys")
+        _refuse_doubles(resource)
         current = node.image.config(resource.resource_type, resource.resource_name)
         return dict(apply_operations(current, operations, keys))
 
     results = _alter(node, message, change, IncrementalResponse)
     return IncrementalAlterConfigsResponse(responses=results)
+
+
+def _refuse_doubles(resource: Any) -> None:
+    if any(n > 1 for n in Counter(c.name for c in resource.configs).values()):
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "Error due to duplicate config keys")
 
 
 def _alter(node: Node, message: Any, change: Any, response: Any) -> list[Any]:
@@ -186,10 +198,10 @@ def _alter(node: Node, message: Any, change: Any, response: Any) -> list[Any]:
                 raise KafkaError(
                     ErrorCode.INVALID_REQUEST, "Each resource must appear at most once."
                 )
-            if kind == _LOGGER:
+            if kind == _LOGGER and response is IncrementalResponse:
                 _alter_loggers(node, resource, message.validate_only)
             elif kind not in _KEYS:
-                raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unsupported resource type: {kind}")
+                raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unknown resource type {kind}")
             else:
                 wanted = change(resource)
                 _check(node, kind, name, wanted)
@@ -207,10 +219,15 @@ def _alter(node: Node, message: Any, change: Any, response: Any) -> list[Any]:
 def _check(node: Node, kind: int, name: str, wanted: Mapping[str, str | None]) -> None:
     texts = {key: value for key, value in wanted.items() if value is not None}
     if kind == ResourceType.TOPIC:
-        node.topics.get(name)
+        if not name:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, "Default topic resources are not allowed.")
+        check_name(name)
+        if name not in node.image.topics:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"The topic '{name}' does not exist.")
         validate_topic_configs(wanted)
     elif kind == ResourceType.BROKER:
-        _check_broker(node, name)
+        if name:
+            _check_broker(node, name, "Unexpected broker id, expected {}, but received {}", _NODE_ID)
         validate_broker_configs(texts, node.config, per_broker=bool(name))
     elif kind == ResourceType.GROUP:
         if not name:
@@ -236,14 +253,15 @@ def _write(node: Node, kind: int, name: str, wanted: Mapping[str, str]) -> None:
 
 
 def _alter_loggers(node: Node, resource: Any, validate_only: bool) -> None:
-    if not resource.resource_name:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, "Broker id must not be empty")
-    _check_broker(node, resource.resource_name)
+    _check_broker(node, resource.resource_name, "Unexpected node id. Expected {}, but received {}", _NODE_ID)
     changes: list[tuple[logging.Logger, int]] = []
     for config in resource.configs:
         operation = getattr(config, "config_operation", Operation.SET)
         if operation not in (Operation.SET, Operation.DELETE):
-            raise KafkaError(ErrorCode.INVALID_REQUEST, "Only SET and DELETE are supported for loggers")
+            name = Operation(operation).name if operation in iter(Operation) else str(operation)
+            raise KafkaError(
+                ErrorCode.INVALID_REQUEST, f"{name} operation is not allowed for the BROKER_LOGGER resource"
+            )
         known = config.name == "root" or config.name in logging.root.manager.loggerDict
         if not known:
             raise KafkaError(ErrorCode.INVALID_CONFIG, f"Logger {config.name} does not exist!")
@@ -257,7 +275,7 @@ def _alter_loggers(node: Node, resource: Any, validate_only: bool) -> None:
             raise KafkaError(
                 ErrorCode.INVALID_CONFIG,
                 f"Cannot set the log level of {config.name} to {config.value} as it is not a supported log level. "
-                f"Valid log levels are {', '.join(_LEVELS)}",
+                f"Valid log levels are {', '.join(sorted(_LEVELS))}",
             )
     if not validate_only:
         for logger, level in changes:

@@ -22,12 +22,15 @@ from barnabas.handlers.fetch_sessions import (
     FetchSessions,
     PartitionKey,
 )
+from barnabas.log.files import StorageError
 from barnabas.log.partition import PartitionLog
 from barnabas.log.producers import AbortedTransaction
 from barnabas.node.node import Node
+from barnabas.protocol.batch import OVERHEAD
 from barnabas.protocol.codec import write_uvarint
 from barnabas.protocol.errors import ErrorCode, KafkaError
 from barnabas.protocol.messages.fetch import FetchRequest, FetchResponse
+from barnabas.protocol.schema import Buffer
 
 #: records of at least this many bytes are a piece of their own; smaller ones are copied behind their header
 _OWN_PIECE = 2048
@@ -70,7 +73,7 @@ def fetch(node: Node, request: Request) -> Answer:
         if epoch in (INITIAL_EPOCH, FINAL_EPOCH):
             if message.session_id:
                 sessions.remove(message.session_id)
-            if epoch == INITIAL_EPOCH and partitions:
+            if epoch == INITIAL_EPOCH:
                 session_id = sessions.create(version >= 13, partitions, now)
         else:
             session = sessions.sessions.get(message.session_id)
@@ -166,6 +169,8 @@ class _Fetch:
             high, stable = log.high_watermark, log.last_stable_offset
             if asked.last_fetched_epoch >= 0:
                 epoch, end = log.end_of_epoch(asked.last_fetched_epoch)
+                if epoch == end == -1:  # no batch was ever written in that epoch or later
+                    raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
                 if epoch < asked.last_fetched_epoch or end < asked.fetch_offset:
                     return Result(asked, 0, high, stable, log.log_start_offset, b"", None, (epoch, end))
             limit = stable if self._committed else high
@@ -173,12 +178,17 @@ class _Fetch:
             records = b""
             if asked.fetch_offset != limit or room < 0:
                 records = log.read(asked.fetch_offset, max(room, 0), limit=limit, at_least_one=first)
+                if not first and is_cut(records):
+                    records = b""  # room for a part of one batch is room for nothing
             aborted = log.aborted_transactions(asked.fetch_offset, limit) if self._committed and records else None
             if self._committed and aborted is None:
                 aborted = []
             return Result(asked, 0, high, stable, log.log_start_offset, records, aborted)
         except KafkaError as e:
-            return Result(asked, e.code, -1, -1, -1, b"", None)
+            unknown = e.code in (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID)
+            return Result(asked, e.code, -1, -1, -1, b"", [] if unknown else None)
+        except StorageError:
+            return Result(asked, ErrorCode.KAFKA_STORAGE_ERROR, -1, -1, -1, b"", None)
 
     # --- wait -----------------------------------------------------------------------------------------------
 
@@ -234,6 +244,11 @@ def _has_news(r: Result) -> bool:
         r.records or r.error or r.diverging is not None
         or r.high_watermark != r.asked.told_high_watermark or r.log_start != r.asked.told_log_start
     )
+
+
+def is_cut(records: Buffer) -> bool:
+    """Tell whether records end before their first batch does."""
+    return len(records) < OVERHEAD or len(records) < OVERHEAD + _INT.unpack_from(records, 8)[0]
 
 
 def check_leader_epoch(log: PartitionLog, epoch: int) -> None:

@@ -11,7 +11,7 @@ from barnabas.handlers.context import Answer, Deferred, Request
 from barnabas.handlers.operations import GROUP_OPERATIONS, NOT_ASKED
 from barnabas.log.files import StorageError
 from barnabas.node.node import OFFSETS_TOPIC, Node
-from barnabas.protocol.errors import ErrorCode, KafkaError
+from barnabas.protocol.errors import SENTENCES, ErrorCode, KafkaError
 from barnabas.protocol.messages.delete_groups import DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse
 from barnabas.protocol.messages.describe_groups import DescribedGroup, DescribeGroupsRequest, DescribeGroupsResponse
 from barnabas.protocol.messages.find_coordinator import (
@@ -42,6 +42,8 @@ def find_coordinator(node: Node, request: Request) -> Answer:
     found = [_coordinator(node, request, key, kind) for key in keys]
     if request.version >= 4:
         return FindCoordinatorResponse(coordinators=found)
+    if not found[0].error_code:
+        found[0].error_message = "NONE"
     c = found[0]
     return FindCoordinatorResponse(
         error_code=c.error_code, error_message=c.error_message, node_id=c.node_id, host=c.host, port=c.port
@@ -53,14 +55,14 @@ def _coordinator(node: Node, request: Request, key: str, kind: int) -> Coordinat
         if kind == _TRANSACTION:
             raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, _NO_TRANSACTIONS)
         if kind != _GROUP:
-            raise KafkaError(ErrorCode.INVALID_REQUEST, f"The coordinator type {kind} is not supported.")
+            raise KafkaError(ErrorCode.INVALID_REQUEST, SENTENCES[ErrorCode.INVALID_REQUEST])
         if OFFSETS_TOPIC not in node.image.topics:
             node.topics.create_internal(OFFSETS_TOPIC)
     except (KafkaError, StorageError) as e:
         code = e.code if isinstance(e, KafkaError) else ErrorCode.COORDINATOR_NOT_AVAILABLE
-        return Coordinator(key, -1, "", -1, code, str(e))
+        return Coordinator(key, -1, "", -1, code, e.message if isinstance(e, KafkaError) else str(e))
     listener = request.client.listener
-    return Coordinator(key, node.node_id, listener.advertised_host, listener.advertised_port, 0, None)
+    return Coordinator(key, node.node_id, listener.advertised_host, listener.advertised_port, 0, "")
 
 
 def join_group(node: Node, request: Request) -> Answer:
@@ -69,8 +71,10 @@ def join_group(node: Node, request: Request) -> Answer:
     deferred = Deferred()
 
     def reply(answer: JoinGroupResponse) -> None:
-        if request.version < 7 and answer.protocol_name is None:
-            answer.protocol_name = ""
+        if request.version < 7:
+            answer.protocol_name = answer.protocol_name or ""
+        elif answer.error_code:
+            answer.protocol_name = None
         deferred.resolve(answer)
 
     try:
@@ -109,14 +113,14 @@ def leave_group(node: Node, request: Request) -> Answer:
     """Answer LeaveGroup: one member up to version 2, several from 3 on."""
     message: LeaveGroupRequest = request.message
     members = message.members if request.version >= 3 else [MemberIdentity(message.member_id)]
+    if not message.group_id:
+        return LeaveGroupResponse(error_code=ErrorCode.INVALID_GROUP_ID)
     answers = []
     for m in members:
         try:
-            member_id = node.groups.leave(message.group_id, m.member_id, m.group_instance_id)
-            answers.append(MemberResponse(member_id, m.group_instance_id, 0))
+            node.groups.leave(message.group_id, m.member_id, m.group_instance_id)
+            answers.append(MemberResponse(m.member_id, m.group_instance_id, 0))
         except KafkaError as e:
-            if e.code == ErrorCode.INVALID_GROUP_ID:
-                return LeaveGroupResponse(error_code=e.code)
             answers.append(MemberResponse(m.member_id, m.group_instance_id, e.code))
     if request.version >= 3:
         return LeaveGroupResponse(members=answers)
@@ -133,7 +137,8 @@ def describe_groups(node: Node, request: Request) -> Answer:
         if group.group_state == DEAD and request.version >= 6:
             group.error_code = ErrorCode.GROUP_ID_NOT_FOUND
             group.error_message = f"Group {group_id} not found."
-        group.authorized_operations = operations
+        else:
+            group.authorized_operations = operations
         described.append(group)
     return DescribeGroupsResponse(groups=described)
 

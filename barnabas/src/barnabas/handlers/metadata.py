@@ -29,7 +29,6 @@ from barnabas.protocol.messages.describe_topic_partitions import (
 )
 from barnabas.protocol.messages.metadata import (
     MetadataRequest,
-    MetadataRequestTopic,
     MetadataResponse,
     MetadataResponseBroker,
     MetadataResponsePartition,
@@ -54,10 +53,17 @@ def metadata(node: Node, request: Request) -> Answer:
         if any(t.name is None and t.topic_id == ZERO_UUID for t in asked):
             # the answer of Kafka for a topic with neither name nor id
             return MetadataResponse(
+                error_code=ErrorCode.UNKNOWN_SERVER_ERROR,
                 topics=[_unknown(t.name or "", t.topic_id, ErrorCode.UNKNOWN_SERVER_ERROR, version) for t in asked]
             )
         allow = message.allow_auto_topic_creation if version >= 4 else True
-        topics = [_asked_topic(node, t, version, allow, with_operations) for t in asked]
+        # each topic once; where any is asked for by its id, names do not count
+        ids = dict.fromkeys(t.topic_id for t in asked if t.topic_id != ZERO_UUID)
+        if ids:
+            topics = [_topic_by_id(node, topic_id, version, with_operations) for topic_id in ids]
+        else:
+            names = dict.fromkeys(t.name or "" for t in asked)
+            topics = [_topic_by_name(node, name, version, allow, with_operations) for name in names]
     listener = request.client.listener
     return MetadataResponse(
         brokers=[
@@ -74,15 +80,16 @@ def metadata(node: Node, request: Request) -> Answer:
     )
 
 
-def _asked_topic(
-    node: Node, asked: MetadataRequestTopic, version: int, allow: bool, with_operations: bool
+def _topic_by_id(node: Node, topic_id: bytes, version: int, with_operations: bool) -> MetadataResponseTopic:
+    topic = node.image.topics_by_id.get(topic_id)
+    if topic is None:
+        return _unknown(None, topic_id, ErrorCode.UNKNOWN_TOPIC_ID, version)
+    return _topic(node, topic, with_operations)
+
+
+def _topic_by_name(
+    node: Node, name: str, version: int, allow: bool, with_operations: bool
 ) -> MetadataResponseTopic:
-    if asked.topic_id != ZERO_UUID and asked.name is None:
-        topic = node.image.topics_by_id.get(asked.topic_id)
-        if topic is None:
-            return _unknown(None, asked.topic_id, ErrorCode.UNKNOWN_TOPIC_ID, version)
-        return _topic(node, topic, with_operations)
-    name = asked.name or ""
     topic = node.image.topics.get(name)
     if topic is None:
         try:
@@ -117,14 +124,16 @@ def describe_cluster(node: Node, request: Request) -> Answer:
     wanted = message.endpoint_type if request.version >= 1 else 1
     if wanted not in (1, _CONTROLLERS):
         return DescribeClusterResponse(
-            error_code=ErrorCode.UNSUPPORTED_ENDPOINT_TYPE, endpoint_type=wanted,
+            error_code=ErrorCode.UNSUPPORTED_ENDPOINT_TYPE,
             error_message=f"Unsupported endpoint type {wanted}",
         )
     if (wanted == _CONTROLLERS) != listener.is_controller:
-        kind = "controller" if listener.is_controller else "broker"
+        kinds = ("CONTROLLER", "BROKER") if listener.is_controller else ("BROKER", "CONTROLLER")
         return DescribeClusterResponse(
-            error_code=ErrorCode.MISMATCHED_ENDPOINT_TYPE, endpoint_type=wanted,
-            error_message=f"The request was sent to an endpoint of the {kind}, and asks for the others.",
+            error_code=ErrorCode.MISMATCHED_ENDPOINT_TYPE,
+            error_message="The request was sent to an endpoint of type {}, but we wanted an endpoint of type {}".format(
+                *kinds
+            ),
         )
     return DescribeClusterResponse(
         endpoint_type=wanted, cluster_id=node.cluster_id, controller_id=node.node_id,
@@ -145,9 +154,9 @@ def describe_topic_partitions(node: Node, request: Request) -> Answer:
     names = sorted({t.name for t in message.topics}) if message.topics else sorted(node.image.topics)
     cursor: Cursor | None = message.cursor
     if cursor is not None:
-        if cursor.partition_index < 0:
+        if cursor.partition_index < 0 or (message.topics and cursor.topic_name not in names):
             return DescribeTopicPartitionsResponse(
-                topics=[DescribeTopicPartitionsResponseTopic(ErrorCode.INVALID_REQUEST, cursor.topic_name)]
+                topics=[DescribeTopicPartitionsResponseTopic(ErrorCode.INVALID_REQUEST, n) for n in names]
             )
         names = [name for name in names if name >= cursor.topic_name]
     left = max(1, min(message.response_partition_limit, node.config.max_request_partition_size_limit))
@@ -159,7 +168,11 @@ def describe_topic_partitions(node: Node, request: Request) -> Answer:
             break
         topic = node.image.topics.get(name)
         if topic is None:
-            topics.append(DescribeTopicPartitionsResponseTopic(_why_unknown(name), name))
+            topics.append(
+                DescribeTopicPartitionsResponseTopic(
+                    _why_unknown(name), name, topic_authorized_operations=TOPIC_OPERATIONS
+                )
+            )
             continue
         first = cursor.partition_index if cursor is not None and cursor.topic_name == name else 0
         chosen = topic.partitions[first : first + left]

@@ -45,6 +45,8 @@ def offset_commit(node: Node, request: Request) -> Answer:
     for t in message.topics:
         topic = node.image.topics_by_id.get(t.topic_id) if request.version >= 10 else node.image.topics.get(t.name)
         unknown = ErrorCode.UNKNOWN_TOPIC_ID if request.version >= 10 else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        if not t.partitions:
+            continue  # Kafka leaves out topics of which nothing is committed
         partitions = []
         for p in t.partitions:
             place = OffsetCommitResponsePartition(p.partition_index)
@@ -69,9 +71,8 @@ def offset_commit(node: Node, request: Request) -> Answer:
         )
     except KafkaError as e:
         failure = ErrorCode.COORDINATOR_NOT_AVAILABLE if e.code == ErrorCode.KAFKA_STORAGE_ERROR else e.code
-        for answer in answers:
-            for place in answer.partitions:
-                place.error_code = failure
+        for place in places:
+            place.error_code = failure
     else:
         for place, code in zip(places, codes, strict=True):
             place.error_code = code
@@ -84,17 +85,16 @@ def offset_fetch(node: Node, request: Request) -> Answer:
     if request.version >= 8:
         return OffsetFetchResponse(groups=[_fetch_group(node, g, request.version) for g in message.groups])
     committed = node.groups.fetch(message.group_id)
-    if not message.group_id:
-        return OffsetFetchResponse(error_code=ErrorCode.INVALID_GROUP_ID if request.version >= 2 else 0)
-    wanted: dict[str, list[int]] = {}
+    wanted: list[tuple[str, list[int]]] = []
     if message.topics is None:
+        every: dict[str, list[int]] = {}
         for topic, partition in committed:
-            wanted.setdefault(topic, []).append(partition)
+            every.setdefault(topic, []).append(partition)
+        wanted += every.items()
     else:
-        for t in message.topics:
-            wanted.setdefault(t.name, []).extend(t.partition_indexes)
+        wanted += [(t.name, t.partition_indexes) for t in message.topics]
     topics = []
-    for name, indexes in wanted.items():
+    for name, indexes in wanted:
         partitions = []
         for index in indexes:
             value = committed.get((name, index))
@@ -107,8 +107,6 @@ def offset_fetch(node: Node, request: Request) -> Answer:
 
 
 def _fetch_group(node: Node, asked: OffsetFetchRequestGroup, version: int) -> OffsetFetchResponseGroup:
-    if not asked.group_id:
-        return OffsetFetchResponseGroup("", [], ErrorCode.INVALID_GROUP_ID)
     committed = node.groups.fetch(asked.group_id)
     wanted = asked.topics
     if wanted is None:

@@ -31,6 +31,7 @@ from barnabas.protocol.messages.offset_for_leader_epoch import (
     OffsetForLeaderTopicResult,
 )
 
+NO_EPOCH: Final = -1
 LATEST: Final = -1
 EARLIEST: Final = -2
 MAX_TIMESTAMP: Final = -3
@@ -55,8 +56,10 @@ def list_offsets(node: Node, request: Request) -> Answer:
     committed = message.isolation_level == 1
     topics = []
     for topic in message.topics:
+        if not topic.partitions:
+            continue
         answers = []
-        for p in topic.partitions:
+        for p in {p.partition_index: p for p in topic.partitions}.values():
             try:
                 if (topic.name, p.partition_index) in twice:
                     raise KafkaError(ErrorCode.INVALID_REQUEST)
@@ -79,7 +82,8 @@ def _list_offset(
         return ListOffsetsPartitionResponse(index, 0, -1, limit, log.leader_epoch)
     if timestamp in (EARLIEST, EARLIEST_LOCAL):
         start = log.log_start_offset
-        return ListOffsetsPartitionResponse(index, 0, -1, start, log.epoch_at(start))
+        epoch = log.epoch_at(start) if start < log.log_end_offset else log.leader_epoch
+        return ListOffsetsPartitionResponse(index, 0, -1, start, epoch)
     if timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
         return ListOffsetsPartitionResponse(index, 0, -1, -1, -1)
     try:
@@ -101,7 +105,7 @@ def offset_for_leader_epoch(node: Node, request: Request) -> Answer:
             try:
                 log = node.log(topic.topic, p.partition)
                 check_leader_epoch(log, p.current_leader_epoch)
-                epoch, end = log.end_of_epoch(p.leader_epoch)
+                epoch, end = log.end_of_epoch(p.leader_epoch) if p.leader_epoch != NO_EPOCH else (NO_EPOCH, -1)
                 answers.append(EpochEndOffset(0, p.partition, epoch, end))
             except KafkaError as e:
                 answers.append(EpochEndOffset(e.code, p.partition))
@@ -114,8 +118,10 @@ def delete_records(node: Node, request: Request) -> Answer:
     message: DeleteRecordsRequest = request.message
     topics = []
     for topic in message.topics:
+        if not topic.partitions:
+            continue
         answers = []
-        for p in topic.partitions:
+        for p in {p.partition_index: p for p in topic.partitions}.values():
             try:
                 log = node.log(topic.name, p.partition_index)
                 if topic.name in INTERNAL_TOPICS:

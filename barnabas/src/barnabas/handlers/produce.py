@@ -59,7 +59,8 @@ def produce(node: Node, request: Request) -> Answer:
                     to_flush.append(log)
             failed = failed or answer.error_code != 0
             answers.append(answer)
-        topics.append(TopicProduceResponse(topic.name, topic.topic_id, answers))
+        if answers:
+            topics.append(TopicProduceResponse(topic.name, topic.topic_id, answers))
     if acks == 0:
         if failed:
             raise CloseConnection("a Produce with acks=0 failed")

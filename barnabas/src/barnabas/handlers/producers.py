@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from barnabas.handlers.context import Answer, Request
 from barnabas.node.node import Node
-from barnabas.protocol.errors import ErrorCode, KafkaError
+from barnabas.node.topics import check_name
+from barnabas.protocol.errors import SENTENCES, ErrorCode, KafkaError
 from barnabas.protocol.messages.describe_producers import (
     DescribeProducersRequest,
     DescribeProducersResponse,
@@ -21,6 +22,8 @@ def init_producer_id(node: Node, request: Request) -> Answer:
     if message.transactional_id is not None:
         code = ErrorCode.INVALID_REQUEST if message.transactional_id == "" else ErrorCode.UNSUPPORTED_VERSION
         return InitProducerIdResponse(error_code=code, producer_epoch=-1)
+    if (message.producer_id == -1) != (message.producer_epoch == -1):
+        return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)
     try:
         # without a transactional id the broker keeps no record of epochs: Kafka too gives out a new id
         return InitProducerIdResponse(producer_id=node.new_producer_id(), producer_epoch=0)
@@ -36,6 +39,7 @@ def describe_producers(node: Node, request: Request) -> Answer:
         answers = []
         for index in topic.partition_indexes:
             try:
+                check_name(topic.name)
                 producers = node.log(topic.name, index).producers.producers
                 answers.append(
                     PartitionResponse(
@@ -50,6 +54,6 @@ def describe_producers(node: Node, request: Request) -> Answer:
                     )
                 )
             except KafkaError as e:
-                answers.append(PartitionResponse(index, e.code, e.message))
+                answers.append(PartitionResponse(index, e.code, e.message or SENTENCES.get(e.code)))
         topics.append(TopicResponse(topic.name, answers))
     return DescribeProducersResponse(topics=topics)

@@ -9,7 +9,7 @@ from barnabas.handlers.context import Answer, Request
 from barnabas.log.files import StorageError
 from barnabas.node.node import Node
 from barnabas.node.topics import NewTopic
-from barnabas.protocol.errors import ErrorCode, KafkaError
+from barnabas.protocol.errors import SENTENCES, ErrorCode, KafkaError
 from barnabas.protocol.messages.create_partitions import (
     CreatePartitionsRequest,
     CreatePartitionsResponse,
@@ -37,7 +37,7 @@ def create_topics(node: Node, request: Request) -> Answer:
     counts = Counter(t.name for t in message.topics)
     results = [
         CreatableTopicResult(
-            name, error_code=ErrorCode.INVALID_REQUEST, error_message="Duplicate topic name.", configs=None
+            name, error_code=ErrorCode.INVALID_REQUEST, error_message="Duplicate topic name."
         )
         for name, n in counts.items() if n > 1
     ]
@@ -52,11 +52,17 @@ def _create(node: Node, asked: CreatableTopic, validate_only: bool, version: int
     overrides = {c.name: c.value for c in asked.configs}
     new = NewTopic(asked.name, asked.num_partitions, asked.replication_factor, assignments, overrides)
     try:
+        for index, times in Counter(a.partition_index for a in asked.assignments).items():
+            if times > 1:
+                raise KafkaError(
+                    ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+                    f"Found multiple manual partition assignments for partition {index}",
+                )
         topic = node.topics.create(new, validate_only=validate_only)
     except (KafkaError, StorageError) as e:
         code = e.code if isinstance(e, KafkaError) else ErrorCode.KAFKA_STORAGE_ERROR
         message = e.message if isinstance(e, KafkaError) else str(e)
-        return CreatableTopicResult(asked.name, error_code=code, error_message=message, configs=None)
+        return CreatableTopicResult(asked.name, error_code=code, error_message=message)
     given = {name: value for name, value in overrides.items() if value is not None}
     count = len(topic.partitions) or len(assignments) or (
         asked.num_partitions if asked.num_partitions > 0 else node.config.num_partitions
@@ -65,9 +71,7 @@ def _create(node: Node, asked: CreatableTopic, validate_only: bool, version: int
         CreatableTopicConfigs(e.name, e.value, e.read_only, e.source, e.sensitive)
         for e in describe(ResourceType.TOPIC, asked.name, given, node.config)
     ] if version >= 5 else []
-    return CreatableTopicResult(
-        asked.name, ZERO_UUID if validate_only else topic.id, 0, None, 0, count, 1, configs
-    )
+    return CreatableTopicResult(asked.name, topic.id, 0, None, 0, count, 1, configs)
 
 
 def delete_topics(node: Node, request: Request) -> Answer:
@@ -75,18 +79,24 @@ def delete_topics(node: Node, request: Request) -> Answer:
     message: DeleteTopicsRequest = request.message
     asked = message.topics if request.version >= 6 else [DeleteTopicState(name) for name in message.topic_names]
     counts = Counter((t.name, t.topic_id) for t in asked)
+    ids = {topic_id for name, topic_id in counts if name is None}
+    both = {t.id for name, _ in counts if name is not None and (t := node.image.topics.get(name)) and t.id in ids}
     results = []
     for (name, topic_id), n in counts.items():
+        if name is None and topic_id in both:
+            continue  # answered under its name
         try:
             if n > 1:
-                raise KafkaError(ErrorCode.INVALID_REQUEST, "Duplicate topic name or id.")
-            results.append(_delete(node, name, topic_id))
+                raise KafkaError(ErrorCode.INVALID_REQUEST, f"Duplicate topic {'id' if name is None else 'name'}.")
+            results.append(_delete(node, name, topic_id, both))
         except KafkaError as e:
-            results.append(DeletableTopicResult(name, topic_id, e.code, e.message))
+            known = node.image.topics.get(name) if name is not None else None
+            shown = known.id if known is not None and known.id in both else topic_id
+            results.append(DeletableTopicResult(name, shown, e.code, e.message))
     return DeleteTopicsResponse(responses=results)
 
 
-def _delete(node: Node, name: str | None, topic_id: bytes) -> DeletableTopicResult:
+def _delete(node: Node, name: str | None, topic_id: bytes, both: set[bytes]) -> DeletableTopicResult:
     if name is not None and topic_id != ZERO_UUID:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "You may not specify both topic name and topic id.")
     if name is None and topic_id == ZERO_UUID:
@@ -94,9 +104,13 @@ def _delete(node: Node, name: str | None, topic_id: bytes) -> DeletableTopicResu
     topic = node.image.topics_by_id.get(topic_id) if name is None else node.image.topics.get(name)
     if topic is None:
         if name is None:
-            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID, "This server does not host this topic ID.")
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID, SENTENCES[ErrorCode.UNKNOWN_TOPIC_ID])
         raise KafkaError(
-            ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "This server does not host this topic-partition."
+            ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, SENTENCES[ErrorCode.UNKNOWN_TOPIC_OR_PARTITION]
+        )
+    if topic.id in both:
+        raise KafkaError(
+            ErrorCode.INVALID_REQUEST, "The provided topic name maps to an ID that was already supplied."
         )
     node.topics.delete(topic)
     return DeletableTopicResult(topic.name, topic.id, 0, None)

@@ -7,6 +7,7 @@ always replaced whole.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from barnabas.log.files import read_text, replace_file
@@ -24,7 +25,10 @@ class CheckpointError(BarnabasError):
 
 
 def _lines(path: Path) -> list[str] | None:
-    text = read_text(path)
+    try:
+        text = read_text(path)
+    except UnicodeDecodeError as e:
+        raise CheckpointError(f"{path} is not text: {e}") from e
     if text is None:
         return None
     lines = text.splitlines()
@@ -32,9 +36,18 @@ def _lines(path: Path) -> list[str] | None:
         version, count = int(lines[0]), int(lines[1])
     except (IndexError, ValueError) as e:
         raise CheckpointError(f"{path} does not begin with a version and a count") from e
+    if not text.endswith("\n"):
+        raise CheckpointError(f"{path} is cut off")
     if version != 0 or count != len(lines) - 2:
         raise CheckpointError(f"{path}: version {version}, {count} entries said, {len(lines) - 2} there")
     return lines[2:]
+
+
+def _offset(text: str) -> int:
+    offset = int(text)
+    if not 0 <= offset < 1 << 63:
+        raise ValueError(f"{offset} is no offset")
+    return offset
 
 
 def _write(path: Path, entries: Iterable[str], *, sync: bool) -> None:
@@ -48,7 +61,7 @@ def read_offsets(path: Path) -> dict[tuple[str, int], int]:
     for line in _lines(path) or []:
         try:
             topic, partition, offset = line.split(" ")
-            offsets[topic, int(partition)] = int(offset)
+            offsets[topic, int(partition)] = _offset(offset)
         except ValueError as e:
             raise CheckpointError(f"{path}: malformed line {line!r}") from e
     return offsets
@@ -65,9 +78,11 @@ def read_epochs(path: Path) -> list[tuple[int, int]]:
     for line in _lines(path) or []:
         try:
             epoch, offset = line.split(" ")
-            epochs.append((int(epoch), int(offset)))
+            epochs.append((int(epoch), _offset(offset)))
         except ValueError as e:
             raise CheckpointError(f"{path}: malformed line {line!r}") from e
+    if any(a[0] >= b[0] or a[1] > b[1] for a, b in pairwise(epochs)):
+        raise CheckpointError(f"{path}: the epochs do not rise")
     return epochs
 
 

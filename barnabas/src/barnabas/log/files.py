@@ -38,19 +38,27 @@ def write_all(fd: int, data: Buffer, size_before: int) -> None:
 
 
 def replace_file(path: Path, content: bytes | str, *, sync: bool = True) -> None:
-    """Write a file so that a crash leaves the old one or the new one, never half of either."""
+    """Write a file so that a crash leaves the old one or the new one, never half of either.
+
+    Raises `StorageError`; the old file then stands.
+    """
     temporary = path.with_name(path.name + ".tmp")
     data = content.encode() if isinstance(content, str) else content
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
-        write_all(fd, data, 0)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            write_all(fd, data, 0)
+            if sync:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(temporary, path)
         if sync:
-            os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.replace(temporary, path)
-    if sync:
-        sync_folder(path.parent)
+            sync_folder(path.parent)
+    except (OSError, StorageError) as e:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise e if isinstance(e, StorageError) else StorageError(f"{path}: {e}") from e
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,7 +6,6 @@ Entries are big-endian; offsets are relative to the segment's base.
 
 from __future__ import annotations
 
-import os
 import struct
 import sys
 from array import array
@@ -15,7 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from barnabas.log.files import write_all
+from barnabas.log.files import StorageError
+from barnabas.log.handles import AppendFile, FilePool
 from barnabas.log.producers import AbortedTransaction
 
 _OFFSET_ENTRY: Final = struct.Struct(">ii")
@@ -23,55 +23,39 @@ _TIME_ENTRY: Final = struct.Struct(">qi")
 _TXN_ENTRY: Final = struct.Struct(">hqqqq")
 
 
-class _IndexFile:
-    """Append entries of one size to a file that is opened at the first of them."""
+class _IndexFile(AppendFile):
+    """Be a file of entries of one size."""
 
-    def __init__(self, path: Path, entry_size: int) -> None:
-        self.path = path
+    __slots__ = ("_entry_size",)
+
+    def __init__(self, path: Path, entry_size: int, pool: FilePool) -> None:
+        super().__init__(path, pool)
         self._entry_size = entry_size
-        self._fd = -1
-        self._size = 0
 
-    def read(self) -> bytes:
-        """Return the whole entries that the file holds."""
+    def entries(self) -> bytes:
+        """Return the whole entries that the file holds; a part of one at the end is cut off. Raises `StorageError`."""
+        if self.size == 0:
+            return b""
         try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            data = b""
-        return data[: len(data) - len(data) % self._entry_size]
+            data = self.path.read_bytes()  # once in a file's life: not worth a place among the open files
+        except OSError as e:
+            raise StorageError(str(e)) from e
+        whole = len(data) - len(data) % self._entry_size
+        if whole != self.size:
+            self.truncate(whole)
+        return data[:whole]
 
-    def append(self, entry: bytes) -> None:
-        if self._fd < 0:
-            self.open()
-        write_all(self._fd, entry, self._size)
-        self._size += len(entry)
-
-    def open(self) -> None:
-        """Make the file where it is missing; the entries of a file read before stay."""
-        if self._fd < 0:
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            self._size = os.fstat(self._fd).st_size
-
-    def truncate(self, size: int) -> None:
-        self.open()
-        os.ftruncate(self._fd, size)
-        self._size = size
-
-    def sync(self) -> None:
-        if self._fd >= 0:
-            os.fsync(self._fd)
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+    def clear(self) -> None:
+        """Drop all entries; where there is no file none is made. Raises `StorageError`."""
+        if self.size:
+            self.truncate(0)
 
 
 class OffsetIndex:
     """Map offsets to positions in the log file, some 4 KiB apart."""
 
-    def __init__(self, path: Path, base_offset: int) -> None:
-        self.file = _IndexFile(path, _OFFSET_ENTRY.size)
+    def __init__(self, path: Path, base_offset: int, pool: FilePool) -> None:
+        self.file = _IndexFile(path, _OFFSET_ENTRY.size, pool)
         self._base = base_offset
         self._offsets = array("q")
         self._positions = array("q")
@@ -83,7 +67,7 @@ class OffsetIndex:
         """
         self._offsets, self._positions = array("q"), array("q")
         entries = array("i")
-        data = self.file.read()
+        data = self.file.entries()
         entries.frombytes(data)
         if sys.byteorder == "little":
             entries.byteswap()
@@ -91,8 +75,9 @@ class OffsetIndex:
         while used > 0 and entries[2 * used - 2] == 0 and entries[2 * used - 1] == 0:
             used -= 1
         offsets, positions = entries[0 : 2 * used : 2], entries[1 : 2 * used : 2]
-        rising = all(a < b for a, b in pairwise(positions))
-        if not rising or (used and positions[-1] >= log_size):
+        if not all(a < b for a, b in pairwise(positions)) or not all(a < b for a, b in pairwise(offsets)):
+            return False
+        if used and (offsets[0] < 0 or positions[0] < 0 or positions[-1] >= log_size):
             return False
         self._offsets = array("q", (self._base + o for o in offsets))
         self._positions = array("q", positions)
@@ -106,27 +91,35 @@ class OffsetIndex:
         self._offsets.append(offset)
         self._positions.append(position)
 
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return len(self._offsets)
+
+    @property
+    def last(self) -> tuple[int, int] | None:
+        """Return the last entry, an offset and the position of the batch that it ends."""
+        return (self._offsets[-1], self._positions[-1]) if self._offsets else None
+
+    def position_of(self, entry: int) -> int:
+        """Return the position that an entry holds, 0 in front of the first."""
+        return self._positions[entry] if entry >= 0 else 0
+
     def lookup(self, offset: int) -> int:
         """Return the position of a batch at or in front of the one that holds an offset."""
         at = bisect_right(self._offsets, offset)
         return self._positions[at - 1] if at else 0
 
-    def position_near(self, position: int) -> int:
-        """Return the position of a batch at or in front of a position."""
-        at = bisect_right(self._positions, position)
-        return self._positions[at - 1] if at else 0
-
     def clear(self) -> None:
         """Drop all entries."""
-        self.file.truncate(0)
+        self.file.clear()
         self._offsets, self._positions = array("q"), array("q")
 
 
 class TimeIndex:
     """Map timestamps to offsets: each entry says that no record up to its offset is later than its timestamp."""
 
-    def __init__(self, path: Path, base_offset: int) -> None:
-        self.file = _IndexFile(path, _TIME_ENTRY.size)
+    def __init__(self, path: Path, base_offset: int, pool: FilePool) -> None:
+        self.file = _IndexFile(path, _TIME_ENTRY.size, pool)
         self._base = base_offset
         self._timestamps = array("q")
         self._offsets = array("q")
@@ -134,17 +127,23 @@ class TimeIndex:
     def load(self) -> bool:
         """Read the file; False where its entries do not rise."""
         self._timestamps, self._offsets = array("q"), array("q")
-        data = self.file.read()
+        data = self.file.entries()
         for timestamp, relative in _TIME_ENTRY.iter_unpack(data):
-            if timestamp == 0 and relative == 0 and self._timestamps:
-                break
-            if self._timestamps and (timestamp < self._timestamps[-1] or self._base + relative < self._offsets[-1]):
+            if timestamp == 0 and relative == 0:
+                break  # what Kafka's preallocation leaves after a crash
+            if timestamp < 0 or relative < 0:
+                return False
+            if self._timestamps and (timestamp <= self._timestamps[-1] or self._base + relative < self._offsets[-1]):
                 return False
             self._timestamps.append(timestamp)
             self._offsets.append(self._base + relative)
         if len(self._timestamps) * _TIME_ENTRY.size != len(data):
             self.file.truncate(len(self._timestamps) * _TIME_ENTRY.size)
         return True
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return len(self._timestamps)
 
     @property
     def last(self) -> tuple[int, int]:
@@ -166,28 +165,27 @@ class TimeIndex:
 
     def clear(self) -> None:
         """Drop all entries."""
-        self.file.truncate(0)
+        self.file.clear()
         self._timestamps, self._offsets = array("q"), array("q")
 
 
 class TransactionIndex:
     """List the aborted transactions whose markers stand in a segment. The file exists only where there are any."""
 
-    def __init__(self, path: Path) -> None:
-        self.file = _IndexFile(path, _TXN_ENTRY.size)
+    def __init__(self, path: Path, pool: FilePool) -> None:
+        self.file = _IndexFile(path, _TXN_ENTRY.size, pool)
         self.entries: list[AbortedTransaction] = []
 
     def load(self) -> None:
         """Read the file."""
-        self.entries = [AbortedTransaction(*entry[1:]) for entry in _TXN_ENTRY.iter_unpack(self.file.read())]
+        self.entries = [AbortedTransaction(*entry[1:]) for entry in _TXN_ENTRY.iter_unpack(self.file.entries())]
 
     def append(self, aborted: AbortedTransaction) -> None:
-        """Add an entry."""
-        self.file.append(_TXN_ENTRY.pack(0, *aborted))
+        """Add an entry; raises `StorageError` where the file did not take it: readers see it all the same."""
         self.entries.append(aborted)
+        self.file.append(_TXN_ENTRY.pack(0, *aborted))
 
     def clear(self) -> None:
         """Drop all entries."""
         self.entries = []
-        if self.file.path.exists():
-            self.file.truncate(0)
+        self.file.clear()

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import struct
 import sys
+import threading
 from pathlib import Path
 
 _held: set[Path] = set()
+_guard = threading.Lock()
 
 
 class DirectoryLock:
@@ -22,26 +24,29 @@ class DirectoryLock:
         self._fd = -1
 
     def acquire(self) -> str | None:
-        """Take the lock; return None, or a description of who holds it."""
-        if self._path in _held:
-            return f"another broker in this process (pid {os.getpid()})"
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            _lock(fd)
-        except OSError:
-            holder = _holder(fd)
-            os.close(fd)
-            return holder
-        self._fd = fd
-        _held.add(self._path)
-        return None
+        """Take the lock; return None, or a description of who holds it. Raises `OSError`."""
+        with _guard:
+            if self._path in _held:
+                # not even opened: closing any descriptor of the file would drop the lock of the whole process
+                return f"another broker in this process (pid {os.getpid()})"
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                _lock(fd)
+            except OSError:
+                holder = _holder(fd)
+                os.close(fd)
+                return holder
+            self._fd = fd
+            _held.add(self._path)
+            return None
 
     def release(self) -> None:
         """Let go; harmless where it is not held."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-            _held.discard(self._path)
+        with _guard:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+                _held.discard(self._path)
 
 
 if sys.platform == "win32":

@@ -2,6 +2,8 @@
 
 Guarantees: offsets are assigned in order and without holes; an append either happens whole or not at all; what
 `append` returned for has reached the operating system. There is one node, so the high watermark is the log end.
+Once a sync has failed nobody knows what is on the disk: the log takes no more writes until it is opened again, which
+compares all CRCs.
 
 A batch's bytes are the client's own: only base offset and leader epoch are patched, in place, before the write.
 """
@@ -9,16 +11,18 @@ A batch's bytes are the client's own: only base offset and leader epoch are patc
 from __future__ import annotations
 
 import logging
+import random
 import struct
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from barnabas.log.checkpoints import LEADER_EPOCHS, write_epochs
 from barnabas.log.files import StorageError
-from barnabas.log.producers import AbortedTransaction, ProducerStates
-from barnabas.log.segment import BatchPosition, Segment, file_name
+from barnabas.log.handles import FilePool, SyncJob
+from barnabas.log.producers import AbortedTransaction, CachedBatch, ProducerStates
+from barnabas.log.segment import MAX_RELATIVE_OFFSET, BatchPosition, Segment, file_name
 from barnabas.log.validation import Checked, check_batch
 from barnabas.protocol.batch import HEADER_SIZE, BatchHeader, read_records
 from barnabas.protocol.errors import ErrorCode, KafkaError
@@ -29,9 +33,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MAX_RELATIVE_OFFSET = 2**31 - 1
 #: positions of recent reads, so that a consumer's next fetch needs no search
 _MAX_HINTS = 64
+#: how far back earlier batches of a producer are looked for, in index entries: at least 256 KiB and 64 batches
+_RECALLED_ENTRIES = 64
 
 
 class Appended(NamedTuple):
@@ -57,7 +62,10 @@ class PartitionLog:
     Made by `recovery.open_partition`, which fills the segments, the producers and the epochs.
     """
 
-    def __init__(self, topic: str, partition: int, folder: Path, config: TopicConfig, leader_epoch: int) -> None:
+    def __init__(
+        self, topic: str, partition: int, folder: Path, config: TopicConfig, leader_epoch: int,
+        pool: FilePool | None = None, jitter: Callable[[], float] = random.random,
+    ) -> None:
         self.topic = topic
         self.partition = partition
         self.folder = folder
@@ -69,11 +77,15 @@ class PartitionLog:
         self.recovery_point = 0
         self.producers = ProducerStates()
         self.epochs: list[tuple[int, int]] = []
-        self.max_snapshots = 2
         self.on_roll: Callable[[PartitionLog], None] = PartitionLog.flush
         self.messages_in = 0
         self.bytes_in = 0
         self.bytes_out = 0
+        self._pool = pool if pool is not None else FilePool()
+        self._jitter = jitter
+        self._folder_changed = False
+        self._failed = False
+        self._closed = False
         self._unstable: int | None = None
         self._waiters: dict[object, Callable[[], None]] = {}
         self._hints: dict[int, tuple[Segment, int]] = {}
@@ -113,6 +125,11 @@ class PartitionLog:
         """End a subscription; harmless where there is none."""
         self._waiters.pop(key, None)
 
+    def wake(self) -> None:
+        """Call all who subscribed."""
+        for wake in tuple(self._waiters.values()):
+            wake()
+
     # --- append ---------------------------------------------------------------------------------------------
 
     def append(self, batch: memoryview, now: int, *, client: bool = True) -> Appended:
@@ -124,16 +141,45 @@ class PartitionLog:
         checked = check_batch(batch, self._config, now, client=client)
         header = checked.header
         if client and header.producer_id >= 0:
-            repeated = self.producers.check(header)
+            repeated = self._check_producer(header)
             if repeated is not None:
-                return Appended(repeated.first_offset, repeated.last_offset, checked.append_time, duplicate=True)
+                stamped = -1 if checked.append_time < 0 else repeated.timestamp
+                return Appended(repeated.first_offset, repeated.last_offset, stamped, duplicate=True)
         try:
             return self._store(checked, now)
         except StorageError as e:
             logger.error("%s-%d: the write failed: %s", self.topic, self.partition, e)
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"The disk refused the write: {e}") from e
 
+    def _check_producer(self, header: BatchHeader) -> CachedBatch | None:
+        try:
+            return self.producers.check(header)
+        except KafkaError:
+            if not self.producers.lacks_history(header):
+                raise
+        # a client may retry any of five batches, a snapshot keeps the last: look into the log, once a producer
+        try:
+            self.producers.recall(header.producer_id, self._newest_headers())
+        except StorageError as e:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(e)) from e
+        return self.producers.check(header)
+
+    def _newest_headers(self) -> Iterator[BatchHeader]:
+        """Yield headers of the newest batches, oldest first."""
+        left = _RECALLED_ENTRIES
+        starts: list[tuple[Segment, int]] = []
+        for segment in reversed(self.segments):
+            starts.append((segment, segment.offsets.position_of(len(segment.offsets) - left)))
+            left -= len(segment.offsets) + 1
+            if left <= 0:
+                break
+        for segment, start in reversed(starts):
+            for found in segment.scan(start, HEADER_SIZE):
+                yield found.header
+
     def _store(self, checked: Checked, now: int) -> Appended:
+        if self._failed:
+            raise StorageError("an earlier sync failed; restart the broker")
         batch, header, append_time = checked
         base = self.log_end_offset
         size = len(batch)
@@ -151,8 +197,7 @@ class PartitionLog:
         if header.producer_id >= 0:
             self._update_producers(segment, header._replace(base_offset=base, leader_epoch=epoch), batch)
         if self._waiters:
-            for wake in tuple(self._waiters.values()):
-                wake()
+            self.wake()
         return Appended(base, last, append_time)
 
     def _update_producers(self, segment: Segment, header: BatchHeader, batch: Buffer) -> None:
@@ -163,8 +208,11 @@ class PartitionLog:
             if header.is_transactional and self._unstable is None:
                 self._unstable = header.base_offset
 
-    def replay_marker(self, segment: Segment, header: BatchHeader, batch: Buffer) -> None:
-        """Take in a transaction marker; other control records are left alone."""
+    def replay_marker(self, segment: Segment | None, header: BatchHeader, batch: Buffer) -> None:
+        """Take in a transaction marker; other control records are left alone.
+
+        `segment` is where an aborted transaction is noted, None where it stands in the index already.
+        """
         for record in read_records(header, batch):
             if record.key is None or len(record.key) < 4:
                 continue
@@ -173,8 +221,8 @@ class PartitionLog:
                 value = record.value or b""
                 coordinator = int.from_bytes(value[2:6], "big", signed=True) if len(value) >= 6 else -1
                 aborted = self.producers.end_transaction(header, coordinator, commit=kind == 1)
-                if aborted is not None:
-                    segment.transactions.append(aborted)
+                if aborted is not None and segment is not None:
+                    segment.add_aborted(aborted)
         self.note_transactions()
 
     def note_transactions(self) -> None:
@@ -183,36 +231,42 @@ class PartitionLog:
 
     def _segment_for(self, header: BatchHeader, size: int, now: int) -> Segment:
         active = self.segments[-1]
-        if active.size == 0:
+        used = active.file.size
+        if used == 0:
             return active
+        config = self._config
         first, newest = active.first_timestamp, header.max_timestamp
         known = first is not None and first >= 0 and newest >= 0
         waited = newest - first if known else now - active.created_ms  # type: ignore[operator]
         if (
-            active.size + size > self._segment_size
-            or waited > self._config.segment_ms
-            or self.log_end_offset + header.last_offset_delta - active.base_offset > _MAX_RELATIVE_OFFSET
+            used + size > self._segment_size
+            or waited > config.segment_ms - active.jitter * min(config.segment_jitter_ms, config.segment_ms)
+            or self.log_end_offset + header.last_offset_delta - active.base_offset > MAX_RELATIVE_OFFSET
+            or active.is_full(config.segment_index_bytes)
         ):
             return self.roll(now)
         return active
 
     def _begin_epoch(self, epoch: int, offset: int) -> None:
         epochs = [*self.epochs, (epoch, offset)]
-        try:
-            write_epochs(self.folder / LEADER_EPOCHS, epochs)
-        except OSError as e:
-            raise StorageError(str(e)) from e
+        write_epochs(self.folder / LEADER_EPOCHS, epochs)
         self.epochs = epochs
 
+    def new_segment(self, base_offset: int, created_ms: int) -> Segment:
+        """Make the object of a segment, its files as they are."""
+        self._folder_changed = True
+        return Segment(self.folder, base_offset, created_ms, self._pool, self._jitter())
+
     def roll(self, now: int) -> Segment:
-        """Begin a new segment at the log end; raises `StorageError`."""
-        try:
-            segment = Segment(self.folder, self.log_end_offset, now)
-        except OSError as e:
-            raise StorageError(str(e)) from e
-        self.segments[-1].seal()
+        """Begin a new segment at the log end, unless the active one is empty; raises `StorageError`."""
+        active = self.segments[-1]
+        if active.size == 0:
+            return active
+        segment = self.new_segment(self.log_end_offset, now)
+        segment.file.create()
+        active.seal()
         self.segments.append(segment)
-        self.snapshot(sync=False)
+        self.snapshot(sync=False, always=True)
         self.on_roll(self)
         return segment
 
@@ -220,38 +274,81 @@ class PartitionLog:
 
     def flush(self) -> None:
         """Make everything up to the log end durable and raise the recovery point; raises `StorageError`."""
-        end = self.log_end_offset
-        for segment in self.unflushed():
-            segment.sync()
-        self.recovery_point = max(self.recovery_point, end)
+        job, end = self.begin_sync()
+        try:
+            job.run()
+        except StorageError:
+            self.synced(end, worked=False)
+            raise
+        self.synced(end, worked=True)
 
-    def unflushed(self) -> list[Segment]:
+    def begin_sync(self) -> tuple[SyncJob, int]:
+        """Return what must be synced, to be run in any thread, and the log end to give to `synced` afterwards.
+
+        Raises `StorageError`, and then nothing is to be run.
+        """
+        if self._failed:
+            raise StorageError("an earlier sync failed; restart the broker")
+        if self._closed:  # deleted meanwhile: there is nothing to keep
+            return SyncJob([]), self.log_end_offset
+        descriptors: list[int] = []
+        try:
+            for segment in self._unflushed():
+                descriptors += segment.to_sync()
+        except StorageError:
+            SyncJob(descriptors).close()
+            self._failed = True
+            raise
+        changed, self._folder_changed = self._folder_changed, False
+        return SyncJob(descriptors, [self.folder] if changed else []), self.log_end_offset
+
+    def synced(self, end: int, *, worked: bool) -> None:
+        """Take in how a sync up to an offset ended."""
+        if worked:
+            self.recovery_point = max(self.recovery_point, end)
+        elif not self._failed:
+            self._failed = True
+            logger.error("%s-%d: a sync failed; no more writes until the next start", self.topic, self.partition)
+
+    def _unflushed(self) -> list[Segment]:
         """Return the segments that hold offsets at or beyond the recovery point."""
-        if self.recovery_point >= self.log_end_offset:
-            return []
-        at = bisect_right(self.segments, self.recovery_point, key=lambda s: s.base_offset)
+        at = bisect_right(self.segments, self.recovery_point, key=_base_offset)
         return self.segments[max(at - 1, 0) :]
 
-    def snapshot(self, *, sync: bool) -> None:
-        """Write the producers' state at the log end, and drop all but the newest snapshots."""
-        if not self.producers.producers and not any(self.folder.glob("*.snapshot")):
+    def snapshot(self, *, sync: bool, always: bool = False) -> None:
+        """Write the producers' state at the log end; keep that, and those at the bases of segments.
+
+        Where no producer was ever known none is written, except on a roll (`always`): recovery then need not read
+        what lies in front of it. Raises `StorageError` with `sync`; else a missing snapshot only costs time.
+        """
+        if not always and not self.producers.producers and not any(self.folder.glob("*.snapshot")):
             return
+        path = self.folder / file_name(self.log_end_offset, ".snapshot")
+        bases = {file_name(segment.base_offset, ".snapshot") for segment in self.segments}
         try:
-            self.producers.save(self.folder / file_name(self.log_end_offset, ".snapshot"), sync=sync)
+            self.producers.save(path, sync=sync)
+            for other in self.folder.glob("*.snapshot"):
+                if other.name != path.name and other.name not in bases:
+                    other.unlink(missing_ok=True)
         except (StorageError, OSError) as e:
+            if sync:
+                raise e if isinstance(e, StorageError) else StorageError(str(e)) from e
             logger.warning("%s-%d: no producer snapshot: %s", self.topic, self.partition, e)
-            return
-        for stale in sorted(self.folder.glob("*.snapshot"))[: -self.max_snapshots]:
-            stale.unlink(missing_ok=True)
 
     def close(self, *, clean: bool) -> None:
-        """Close all files; a clean close flushes, and leaves what the next start needs to skip recovery."""
-        if clean:
-            self.segments[-1].seal()
-            self.snapshot(sync=True)
-            self.flush()
-        for segment in self.segments:
-            segment.close()
+        """Close all files; a clean close flushes, and leaves what the next start needs to skip recovery.
+
+        Raises `StorageError` where that cannot be done: the stop was then not clean.
+        """
+        try:
+            if clean and not self._closed:
+                self.segments[-1].seal()
+                self.snapshot(sync=True)
+                self.flush()
+        finally:
+            self._closed = True
+            for segment in self.segments:
+                segment.close()
 
     # --- read -----------------------------------------------------------------------------------------------
 
@@ -274,11 +371,11 @@ class PartitionLog:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(e)) from e
 
     def _read(self, offset: int, max_bytes: int, limit: int, at_least_one: bool) -> bytes:
+        found = None
         hint = self._hints.get(offset)
-        if hint is not None:
+        if hint is not None and hint[1] < hint[0].file.size:
             segment, position = hint
-            found = None
-        else:
+        else:  # a hint at the end of its segment is void: the log may go on in the next one
             at = bisect_right(self.segments, offset, key=_base_offset) - 1
             while True:  # a compacted segment may end below the offset: go on in the next
                 segment = self.segments[at]
@@ -293,10 +390,10 @@ class PartitionLog:
         if limit < self.log_end_offset:
             end = self._position_of(segment, limit)
         size = min(max_bytes, end - position)
-        if at_least_one and size < end - position:
+        if 0 <= size < end - position:
             first = found or next(segment.scan(position, HEADER_SIZE), None)
             if first is not None and size < first.header.size:
-                size = first.header.size
+                size = first.header.size if at_least_one else 0  # a part of a batch helps nobody
         if size <= 0:
             return b""
         data = segment.read(position, size)
@@ -372,12 +469,15 @@ class PartitionLog:
         """Return the largest known epoch at or below one, and the offset where it ended; (-1, -1) if unknown."""
         if epoch == self.leader_epoch:
             return epoch, self.log_end_offset
-        at = bisect_right(self.epochs, epoch, key=lambda e: e[0])
-        if at == len(self.epochs):
+        known = self.epochs
+        if not known or known[-1][0] < self.leader_epoch:  # the present epoch has no batch yet: it begins at the end
+            known = [*known, (self.leader_epoch, self.log_end_offset)]
+        at = bisect_right(known, epoch, key=lambda e: e[0])
+        if at == len(known):
             return (-1, -1)
         if at == 0:
-            return epoch, self.epochs[0][1]
-        return self.epochs[at - 1][0], self.epochs[at][1]
+            return epoch, known[0][1]
+        return known[at - 1][0], known[at][1]
 
     # --- drop -----------------------------------------------------------------------------------------------
 
@@ -401,7 +501,10 @@ class PartitionLog:
     def _drop(self, segment: Segment) -> None:
         self.segments.remove(segment)
         self._hints.clear()
-        segment.delete()
+        try:
+            segment.delete()
+        except OSError as e:
+            raise StorageError(str(e)) from e
 
     def apply_retention(self, now: int) -> int:
         """Drop segments that `retention.ms` and `retention.bytes` no longer keep; return how many.
@@ -436,12 +539,13 @@ class PartitionLog:
     def _age_base(self, segment: Segment) -> int:
         return segment.max_timestamp if segment.max_timestamp >= 0 else segment.created_ms
 
-    def next_expiry(self) -> int | None:
-        """Return the time in milliseconds at which the oldest segment expires, None where none ever does."""
-        oldest = self.segments[0]
-        if "delete" not in self.config.cleanup_policy or self.config.retention_ms < 0 or oldest.size == 0:
+    def next_expiry(self, now: int) -> int | None:
+        """Return the earliest time in milliseconds at which something can expire, None where nothing ever does."""
+        if "delete" not in self.config.cleanup_policy or self.config.retention_ms < 0:
             return None
-        return self._age_base(oldest) + self.config.retention_ms + 1
+        oldest = self.segments[0]
+        # what comes into an empty log from now on lives for the whole time
+        return (now if oldest.size == 0 else self._age_base(oldest)) + self.config.retention_ms + 1
 
 
 def _base_offset(segment: Segment) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -48,14 +49,22 @@ class AbortedTransaction(NamedTuple):
 class Producer:
     """Hold the state of one producer id in one partition. `timestamp` is of its last batch, in milliseconds."""
 
-    __slots__ = ("batches", "coordinator_epoch", "epoch", "timestamp", "transaction_start")
+    __slots__ = ("batches", "coordinator_epoch", "epoch", "partial", "timestamp", "transaction_start")
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
+        #: True where only the last batch is known, from a snapshot: the log holds those in front of it
+        self.partial = False
         self.batches: deque[CachedBatch] = deque(maxlen=CACHED_BATCHES)
         self.timestamp = -1
         self.coordinator_epoch = -1
         self.transaction_start = -1
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Forget the batches of an earlier epoch: its sequences count no more."""
+        self.epoch = epoch
+        self.batches.clear()
+        self.partial = False
 
 
 class ProducerStates:
@@ -63,6 +72,26 @@ class ProducerStates:
 
     def __init__(self) -> None:
         self.producers: dict[int, Producer] = {}
+
+    def lacks_history(self, header: BatchHeader) -> bool:
+        """Tell whether a batch may repeat one that a snapshot did not keep: `recall` then knows more."""
+        producer = self.producers.get(header.producer_id)
+        return producer is not None and producer.partial and header.producer_epoch == producer.epoch
+
+    def recall(self, producer_id: int, headers: Iterable[BatchHeader]) -> None:
+        """Take in the batches of a producer that the log still holds, oldest first."""
+        producer = self.producers[producer_id]
+        producer.partial = False
+        known = {batch.last_offset for batch in producer.batches}
+        newest = max(known, default=-1)
+        earlier = [
+            CachedBatch(h.base_sequence, h.last_sequence, h.base_offset, h.last_offset, h.max_timestamp)
+            for h in headers
+            if h.producer_id == producer_id and h.producer_epoch == producer.epoch and not h.is_control
+            and h.last_offset < newest and h.last_offset not in known
+        ]
+        batches = sorted([*earlier, *producer.batches], key=lambda b: b.last_offset)
+        producer.batches = deque(batches, maxlen=CACHED_BATCHES)
 
     def check(self, header: BatchHeader) -> CachedBatch | None:
         """Admit a client's batch: None, or the earlier batch that it repeats.
@@ -98,8 +127,7 @@ class ProducerStates:
         if producer is None:
             producer = self.producers[header.producer_id] = Producer(header.producer_epoch)
         elif header.producer_epoch != producer.epoch:
-            producer.epoch = header.producer_epoch
-            producer.batches.clear()
+            producer.begin_epoch(header.producer_epoch)
         producer.batches.append(
             CachedBatch(header.base_sequence, header.last_sequence, header.base_offset, header.last_offset, timestamp)
         )
@@ -115,8 +143,7 @@ class ProducerStates:
         if producer is None:
             producer = self.producers[header.producer_id] = Producer(header.producer_epoch)
         if header.producer_epoch != producer.epoch:
-            producer.epoch = header.producer_epoch
-            producer.batches.clear()
+            producer.begin_epoch(header.producer_epoch)
         first = producer.transaction_start
         producer.transaction_start = -1
         producer.coordinator_epoch = coordinator_epoch
@@ -171,6 +198,7 @@ class ProducerStates:
         ):
             producer = self.producers[producer_id] = Producer(epoch)
             producer.timestamp, producer.coordinator_epoch, producer.transaction_start = timestamp, coordinator, start
+            producer.partial = True
             if sequence >= 0:
                 producer.batches.append(
                     CachedBatch((sequence - delta) & 0x7FFFFFFF, sequence, offset - delta, offset, timestamp)

@@ -60,6 +60,8 @@ def check_batch(batch: memoryview, config: TopicConfig, now: int, *, client: boo
     if size < HEADER_SIZE:
         raise KafkaError(ErrorCode.INVALID_RECORD, "Produce requests must hold exactly one record batch a partition")
     header = read_header(batch)
+    if header.magic not in (0, 1, 2):
+        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"Invalid magic found in record: {header.magic}")
     if header.magic != 2:
         raise KafkaError(ErrorCode.INVALID_RECORD, "Only record batches with magic version 2 are stored")
     if header.batch_length + OVERHEAD != size:
@@ -85,6 +87,10 @@ def check_batch(batch: memoryview, config: TopicConfig, now: int, *, client: boo
         )
     if not client:
         return Checked(batch, header, -1)
+    if header.base_offset:
+        raise KafkaError(
+            ErrorCode.INVALID_RECORD, f"The base offset of a batch should be 0, but it is {header.base_offset}"
+        )
     if "compact" in config.cleanup_policy:
         _check_keys(header, batch)
     return _adapt(batch, header, config, now)
@@ -160,4 +166,6 @@ def _check_timestamps(header: BatchHeader, batch: memoryview, config: TopicConfi
         if record.timestamp != NO_TIMESTAMP and not earliest <= record.timestamp <= latest
     ]
     if bad:
-        raise RefusedRecords(ErrorCode.INVALID_TIMESTAMP, bad[0][1], bad)
+        raise RefusedRecords(
+            ErrorCode.INVALID_TIMESTAMP, "One or more records have been rejected due to invalid timestamp", bad
+        )

@@ -24,18 +24,25 @@ RECORDS: Final[dict[int, type[Message]]] = {
 }
 
 
+#: records with several versions: from which level on which version is written, as Apache Kafka's MetadataVersion says
+_VERSION_SINCE: Final[dict[type[Message], tuple[tuple[int, int], ...]]] = {
+    definitions.RegisterBrokerRecord: ((30, 4), (17, 3), (8, 2), (0, 1)),
+    definitions.BrokerRegistrationChangeRecord: ((30, 3), (17, 2), (0, 1)),
+    definitions.PartitionRecord: ((23, 2), (17, 1), (0, 0)),
+    definitions.PartitionChangeRecord: ((23, 2), (17, 1), (0, 0)),
+}
+
+
 class MetadataError(BarnabasError):
     """The metadata log holds something that this version cannot take in; nothing was changed."""
 
 
 def record_version(record: Message, metadata_version: int) -> int:
     """Return the version in which a record is written under a level of metadata.version."""
-    highest = span(record.VERSIONS)[1]
-    if metadata_version < 30 and isinstance(
-        record, definitions.RegisterBrokerRecord | definitions.BrokerRegistrationChangeRecord
-    ):
-        return highest - 1  # the newest field of both, cordoned directories, came with 4.3
-    return highest
+    for since, version in _VERSION_SINCE.get(type(record), ()):
+        if metadata_version >= since:
+            return version
+    return span(record.VERSIONS)[1]
 
 
 def frame(record: Message, metadata_version: int) -> bytes:

@@ -7,7 +7,8 @@ when a snapshot is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +66,33 @@ class MetadataImage:
         if act is not None:
             act(self, record)
 
+    def records(self) -> Iterator[Message]:
+        """Yield the records from which an empty image becomes this one, in the order of Kafka's snapshots."""
+        features = dict(self.features)
+        if "metadata.version" in features:
+            yield r.FeatureLevelRecord("metadata.version", features.pop("metadata.version"))
+        for name, level in features.items():
+            yield r.FeatureLevelRecord(name, level)
+        yield from self.brokers.values()
+        yield from self._kept(r.RegisterControllerRecord)
+        for topic in self.topics.values():
+            yield r.TopicRecord(topic.name, topic.id)
+            for partition in topic.partitions:
+                yield partition.record
+        for (kind, resource), overrides in self.configs.items():
+            for key, value in overrides.items():
+                yield r.ConfigRecord(kind, resource, key, value)
+        yield from self._kept(r.ClientQuotaRecord)
+        if self.next_producer_id:
+            yield r.ProducerIdsRecord(-1, -1, self.next_producer_id)
+        yield from self._kept(r.AccessControlEntryRecord)
+        yield from self._kept(r.UserScramCredentialRecord)
+        yield from self._kept(r.DelegationTokenRecord)
+        yield from self._kept(r.ZkMigrationStateRecord)
+
+    def _kept(self, kind: type[Message]) -> Iterator[Message]:
+        return (record for record in self.kept.values() if type(record) is kind)
+
     # --- one method a kind of record ------------------------------------------------------------------------
 
     def _feature(self, record: r.FeatureLevelRecord) -> None:
@@ -74,6 +102,8 @@ class MetadataImage:
             self.features[record.name] = record.feature_level
 
     def _topic(self, record: r.TopicRecord) -> None:
+        if record.name in self.topics:
+            raise MetadataError(f"a record makes the topic {record.name}, which exists")
         topic = Topic(record.name, record.topic_id)
         self.topics[record.name] = self.topics_by_id[record.topic_id] = topic
 
@@ -87,18 +117,18 @@ class MetadataImage:
     def _partition(self, record: r.PartitionRecord) -> None:
         topic = self._topic_of(record.topic_id)
         partition = Partition(record.partition_id, record.leader_epoch, record.partition_epoch, record)
-        if record.partition_id < len(topic.partitions):
-            topic.partitions[record.partition_id] = partition
-        elif record.partition_id == len(topic.partitions):
-            topic.partitions.append(partition)
+        at = bisect_left(topic.partitions, record.partition_id, key=_index)
+        if at < len(topic.partitions) and topic.partitions[at].index == record.partition_id:
+            topic.partitions[at] = partition
         else:
-            raise MetadataError(f"topic {topic.name} lacks partitions in front of {record.partition_id}")
+            topic.partitions.insert(at, partition)
 
     def _partition_change(self, record: r.PartitionChangeRecord) -> None:
         topic = self._topic_of(record.topic_id)
-        if not 0 <= record.partition_id < len(topic.partitions):
+        at = bisect_left(topic.partitions, record.partition_id, key=_index)
+        if at == len(topic.partitions) or topic.partitions[at].index != record.partition_id:
             raise MetadataError(f"a record changes partition {record.partition_id} of {topic.name}: there is none")
-        partition = topic.partitions[record.partition_id]
+        partition = topic.partitions[at]
         state = partition.record
         for name in ("isr", "replicas", "removing_replicas", "adding_replicas", "directories",
                      "eligible_leader_replicas", "last_known_elr"):
@@ -155,6 +185,8 @@ class MetadataImage:
             broker.in_controlled_shutdown = record.in_controlled_shutdown > 0
         if record.log_dirs:
             broker.log_dirs = record.log_dirs
+        if record.cordoned_log_dirs is not None:
+            broker.cordoned_log_dirs = record.cordoned_log_dirs
 
     def _fence(self, record: r.FenceBrokerRecord | r.UnfenceBrokerRecord) -> None:
         broker = self.brokers.get(record.id)
@@ -172,6 +204,10 @@ class MetadataImage:
             self.kept.pop(_identity(record), None)
         else:
             self.kept[_identity(record)] = record
+
+
+def _index(partition: Partition) -> int:
+    return partition.index
 
 
 def _identity(record: Message) -> tuple[Any, ...]:
@@ -210,6 +246,7 @@ _REPLAY: dict[type[Message], Callable[[MetadataImage, Any], None]] = {
     r.AccessControlEntryRecord: MetadataImage._keep,
     r.DelegationTokenRecord: MetadataImage._keep,
     r.RegisterControllerRecord: MetadataImage._keep,
+    r.ZkMigrationStateRecord: MetadataImage._keep,
     r.RemoveUserScramCredentialRecord: MetadataImage._forget,
     r.RemoveAccessControlEntryRecord: MetadataImage._forget,
     r.RemoveDelegationTokenRecord: MetadataImage._forget,

@@ -20,12 +20,14 @@ from barnabas.config.topic import TopicConfig
 from barnabas.groups.classic import GroupConfig
 from barnabas.groups.coordinator import GroupCoordinator
 from barnabas.groups.records import GroupRecord, decode_record
-from barnabas.log.directory import DataDirectory, DirectoryError
+from barnabas.log.directory import PARTITION_FOLDER, DataDirectory, DirectoryError
+from barnabas.log.files import StorageError
 from barnabas.log.partition import PartitionLog
 from barnabas.metadata.framing import LATEST
 from barnabas.metadata.image import BROKER, TOPIC, MetadataImage
 from barnabas.metadata.store import MetadataStore, Voter
 from barnabas.node.retention import Retention
+from barnabas.node.static import remember
 from barnabas.node.takeover import check_takeover
 from barnabas.node.topics import TopicAdmin
 from barnabas.protocol.batch import build_batch, read_records
@@ -71,7 +73,10 @@ class Node:
         self.node_id = config.node_id
         self.metadata_version = metadata_version
         self.directory = DataDirectory(data, self.node_id, cluster_id)
-        self.store = MetadataStore(data, self._voter(), TopicConfig.of({"retention.ms": "-1"}, config))
+        self.store = MetadataStore(
+            data, self._voter(), TopicConfig.of({"retention.ms": "-1"}, config),
+            snapshot_bytes=config.metadata_log_max_record_bytes_between_snapshots,
+        )
         self.topics = TopicAdmin(self)
         self.retention = Retention(self)
         self.groups = GroupCoordinator(self._group_config(), self._write_group, self.timers, self.clock.now_ms)
@@ -115,8 +120,11 @@ class Node:
         """Open everything; raises `BarnabasError` with nothing changed where the directory cannot be used."""
         now = self.clock.now_ms()
         try:
+            self.store.load()
+            check_takeover(self.store, self.directory.path, self.node_id, self.directory.directory_id)
+            self.directory.begin()
+            remember(self.directory.path, self.static_config)
             self.store.open(now)
-            check_takeover(self.image, self.store, self.node_id)
             self.store.lead(now, self._bootstrap())
             self._register_again(now)
             self.apply_broker_config()
@@ -158,7 +166,8 @@ class Node:
     def _raise_epochs(self, now: int) -> None:
         changes: list[Message] = [
             r.PartitionChangeRecord(
-                partition_id=p.index, topic_id=t.id, leader=-1, isr=[self.node_id], last_known_elr=[self.node_id]
+                partition_id=p.index, topic_id=t.id, leader=-1, isr=[self.node_id], last_known_elr=[self.node_id],
+                eligible_leader_replicas=[] if p.record.eligible_leader_replicas else None,
             )
             for t in self.image.topics.values() for p in t.partitions
         ]
@@ -176,7 +185,7 @@ class Node:
                 self.open_log(topic.name, topic.id, p.index, config, p.leader_epoch, now)
                 known.add(f"{topic.name}-{p.index}")
         for folder in self.directory.partition_folders():
-            if folder.name not in known and not folder.name.endswith(("-delete", "-stray", "-future")):
+            if folder.name not in known and PARTITION_FOLDER.match(folder.name):
                 self.directory.stray(folder)
 
     def open_log(
@@ -197,7 +206,10 @@ class Node:
     def stop(self, *, clean: bool = True) -> None:
         """Close everything; a clean stop lets the next start skip recovery."""
         self.groups.close()
-        self.store.close(clean=clean)
+        try:
+            self.store.close(clean=clean)
+        except StorageError as e:
+            logger.error("The metadata log was not closed cleanly: %s", e)  # it is recovered at each start anyway
         epoch = self.image.brokers[self.node_id].broker_epoch if self.node_id in self.image.brokers else -1
         self.directory.close(clean=clean, broker_epoch=epoch)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from barnabas.clock import Timer
 from barnabas.log.files import StorageError
-from barnabas.protocol.errors import KafkaError
 
 if TYPE_CHECKING:
     from barnabas.node.node import Node
@@ -54,19 +53,19 @@ class Retention:
         next_look = now + interval
         oldest_producer = now - node.config.producer_id_expiration_ms
         for log in tuple(node.directory.logs.values()):
-            try:
-                log.apply_retention(now)
-            except (StorageError, KafkaError, OSError) as e:
-                logger.warning("%s-%d: retention failed: %s", log.topic, log.partition, e)
-                continue
             if log.producers.producers:
                 log.producers.expire(oldest_producer)
-            expiry = log.next_expiry()
-            if expiry is not None:
-                next_look = min(next_look, expiry)
-            if log.config.flush_ms < interval and log.recovery_point < log.log_end_offset:
-                node.flusher.flush(log)
-                next_look = min(next_look, now + log.config.flush_ms)
+            try:
+                log.apply_retention(now)
+                expiry = log.next_expiry(now)
+                if expiry is not None:
+                    next_look = min(next_look, expiry)
+                if log.config.flush_ms < interval:
+                    next_look = min(next_look, now + log.config.flush_ms)
+                    if log.recovery_point < log.log_end_offset:
+                        node.flusher.flush(log)
+            except StorageError as e:
+                logger.warning("%s-%d: a chore failed: %s", log.topic, log.partition, e)
         self._schedule(max((next_look - now) / 1000, _AT_LEAST_S))
 
     def _later_checkpoint(self) -> None:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from barnabas.config.definitions import ConfigException
 from barnabas.config.topic import validate_topic_configs
 from barnabas.log.directory import random_uuid
+from barnabas.log.files import StorageError
 from barnabas.metadata.image import TOPIC, Topic
+from barnabas.metadata.store import METADATA_TOPIC
 from barnabas.protocol.errors import ErrorCode, KafkaError
 from barnabas.protocol.records import metadata as r
 from barnabas.protocol.schema import Message
@@ -68,6 +72,8 @@ class TopicAdmin:
         """Create a topic, or only check that it could be; raises `KafkaError`."""
         node = self._node
         check_name(new.name)
+        if new.name == METADATA_TOPIC:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, f"Creation of internal topic {new.name} is prohibited.")
         if new.name in node.image.topics:
             raise KafkaError(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{new.name}' already exists.")
         self._check_collision(new.name)
@@ -91,10 +97,21 @@ class TopicAdmin:
         """Write records and make the logs; the folders come first, so that a full disk leaves no topic behind."""
         node = self._node
         now = node.clock.now_ms()
-        node.store.commit(records, now)
+        made: list[Path | None] = []
+        try:
+            made.extend(node.directory.make_folder(name, topic_id, index) for index in indexes)
+            node.store.commit(records, now)
+        except (KafkaError, StorageError) as e:
+            for folder in made:
+                if folder is not None:
+                    shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(e, KafkaError):
+                raise
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(e)) from e
         config = node.topic_config(name)
         for index in indexes:
             node.open_log(name, topic_id, index, config, 0, now)
+        node.retention.soon()  # it may be the topic that expires first
 
     def _check_collision(self, name: str) -> None:
         if "." not in name and "_" not in name:
@@ -123,13 +140,14 @@ class TopicAdmin:
             raise KafkaError(
                 ErrorCode.INVALID_REPLICATION_FACTOR,
                 f"Unable to replicate the partition {times} time(s): The target replication factor of {times} cannot "
-                "be reached because only 1 broker(s) are registered.",
+                "be reached because only 1 broker(s) are registered or some brokers have all their log directories "
+                "cordoned.",
             )
         count = new.partitions if new.partitions > 0 else self._node.config.num_partitions
         if count > _MAX_PARTITIONS:
             raise KafkaError(
                 ErrorCode.POLICY_VIOLATION,
-                f"Excessively large number of partitions per request: {count} is above {_MAX_PARTITIONS}",
+                "Excessively large number of partitions per request.",
             )
         return count
 
@@ -210,7 +228,7 @@ class TopicAdmin:
         if count - present > _MAX_PARTITIONS:
             raise KafkaError(
                 ErrorCode.POLICY_VIOLATION,
-                f"Excessively large number of partitions per request: {count - present} is above {_MAX_PARTITIONS}",
+                "Excessively large number of partitions per request.",
             )
         if assignments is not None:
             if len(assignments) != count - present:

@@ -35,6 +35,8 @@ NO_TIMESTAMP: Final = -1
 NO_PRODUCER_ID: Final = -1
 NO_SEQUENCE: Final = -1
 
+_INT64: Final = 1 << 63
+
 crc32c = google_crc32c.value
 
 
@@ -181,6 +183,8 @@ def read_records(header: BatchHeader, batch: Buffer) -> Iterator[Record]:
             if q != stop:
                 raise ValueError("a record's length does not match its fields")
             timestamp = header.max_timestamp if log_append else header.base_timestamp + delta
+            if not -_INT64 <= timestamp < _INT64 or not 0 <= offset_delta <= header.last_offset_delta:
+                raise ValueError("a timestamp or an offset is out of range")
             yield Record(header.base_offset + offset_delta, timestamp, key, value, headers)
             p = stop
         if p != len(data):

@@ -4,7 +4,9 @@
 `struct` call and nothing interprets a schema while requests flow.
 
 Decoding guarantees: no read goes beyond the buffer, no length is trusted before it is compared with what is left,
-every failure is a `SchemaError`. Unknown tags are skipped. Strings must be UTF-8.
+every failure is a `SchemaError`. Unknown tags are skipped. Strings must be UTF-8. A message holds at most
+`MAX_ELEMENTS` elements in all its arrays together, since two bytes of input can become an object a hundred times
+as large.
 """
 
 from __future__ import annotations
@@ -20,6 +22,28 @@ from barnabas.protocol.schema import Buffer, Field, Message, Struct, Tag, fields
 Decoder = Callable[[Buffer, int, int], tuple[Any, int]]
 Encoder = Callable[[bytearray, Any], None]
 
+MAX_ELEMENTS = 1_000_000
+
+
+class _Budget:
+    """Count down how many elements the message that is being decoded may still have."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MAX_ELEMENTS
+
+
+_budget = _Budget()
+
+
+def begin_message() -> None:
+    """Reset the count of elements: call it before a codec's `decode`; the function `decode` does."""
+    _budget.left = MAX_ELEMENTS
+
+
+#: the longest string that Kafka's own clients read, in bytes
+_MAX_STRING = 32767
 _FIXED = {
     "int8": "b", "int16": "h", "int32": "i", "int64": "q", "uint16": "H", "uint32": "I", "float64": "d",
     "boolean": "?", "uuid": "16s",
@@ -95,6 +119,7 @@ def codec(cls: type[Struct], version: int, flexible: bool | None = None) -> Code
 def decode(cls: type[Any], version: int, data: Buffer) -> Any:
     """Decode a whole message; raises `SchemaError` on any malformed input, trailing bytes are allowed."""
     end = len(data)
+    begin_message()
     try:
         return codec(cls, version).decode(data, 0, end)[0]
     except (struct.error, IndexError, UnicodeDecodeError) as e:
@@ -118,7 +143,7 @@ class _Writer:
         self.lines: list[str] = []
         self.names: dict[str, Any] = {
             "uvarint": read_uvarint, "put_uvarint": write_uvarint, "check": _check, "skip_tags": _skip_tags,
-            "SchemaError": SchemaError,
+            "SchemaError": SchemaError, "budget": _budget,
         }
 
     def __call__(self, depth: int, *lines: str) -> None:
@@ -152,6 +177,8 @@ def _compile(cls: type[Struct], version: int, flexible: bool) -> Codec:
 def _is_nullable(f: Field, version: int) -> bool:
     if f.wire == "records":
         return True
+    if f.wire == "struct" and f.tag is not None and f.nullable is None:
+        return False  # None only means that the tagged field is not sent
     return f.optional and not f.required and (f.nullable is None or in_range(version, f.nullable))
 
 
@@ -222,6 +249,7 @@ def _read(w: _Writer, depth: int, f: Field, version: int, flexible: bool) -> Non
         w(depth + 1, f"{target} = None" if nullable else f"raise SchemaError('{f.name} is null')")
         w(depth, "else:")
         w(depth + 1, "if n > end - p: raise SchemaError('array of %d elements in %d bytes' % (n, end - p))")
+        w(depth + 1, "budget.left -= n", "if budget.left < 0: raise SchemaError('too many elements')")
         if f.wire in _FIXED:
             size = struct.calcsize(">" + _FIXED[f.wire])
             w(depth + 1, f"check(p, n * {size}, end)",
@@ -239,7 +267,7 @@ def _read(w: _Writer, depth: int, f: Field, version: int, flexible: bool) -> Non
     elif f.wire == "struct":
         assert f.struct is not None
         inner = w.bind("decode", codec(f.struct, version, flexible).decode)
-        if nullable and f.tag is None:
+        if nullable:
             w(depth, "marker = b[p]", "p += 1", "if marker == 255:")
             w(depth + 1, f"{target} = None")
             w(depth, "else:")
@@ -335,7 +363,7 @@ def _write(w: _Writer, depth: int, f: Field, version: int, flexible: bool) -> No
     elif f.wire == "struct":
         assert f.struct is not None
         inner = w.bind("encode", codec(f.struct, version, flexible).encode)
-        if nullable and f.tag is None:
+        if nullable:
             w(depth, "if v is None: out.append(255)", "else:")
             w(depth + 1, "out.append(1)", f"{inner}(out, v)")
         else:
@@ -353,5 +381,7 @@ def _write(w: _Writer, depth: int, f: Field, version: int, flexible: bool) -> No
 def _write_scalar(w: _Writer, depth: int, f: Field, flexible: bool) -> None:
     if f.wire == "string":
         w(depth, "v = v.encode()")
+        if f.name == "error_message":  # it may quote a name of any length; cutting it harms nobody
+            w(depth, f"if len(v) > {_MAX_STRING}: v = v[:{_MAX_STRING}].decode(errors='ignore').encode()")
     _write_length(w, depth, "len(v)", f.wire != "string", flexible and not f.rigid)
     w(depth, "out += v")

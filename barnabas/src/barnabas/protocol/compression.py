@@ -6,6 +6,8 @@ Snappy travels in two forms: raw, as librdkafka writes it, and in the framing of
 
 from __future__ import annotations
 
+import gzip
+import io
 import zlib
 from collections.abc import Callable
 from typing import Final
@@ -23,6 +25,7 @@ CODECS: Final = {"uncompressed": NONE, "none": NONE, "gzip": GZIP, "snappy": SNA
 MAX_INFLATED: Final = 256 * 1024 * 1024
 
 _XERIAL_MAGIC: Final = b"\x82SNAPPY\x00"
+_XERIAL_HEADER: Final = 16
 _XERIAL_BLOCK: Final = 32 * 1024
 
 
@@ -34,7 +37,7 @@ def decompress(codec: int, data: bytes) -> bytes:
         raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"Unknown compression type {codec}")
     try:
         return _INFLATE[codec](data)
-    except (ValueError, zlib.error) as e:
+    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as e:
         raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"The compressed records cannot be read: {e}") from e
 
 
@@ -65,20 +68,23 @@ def _too_large() -> KafkaError:
 
 
 def _gunzip(data: bytes) -> bytes:
-    unpacker = zlib.decompressobj(31)
-    out = unpacker.decompress(data, MAX_INFLATED)
-    if unpacker.unconsumed_tail:
+    """Inflate a stream of one or more members, as Java reads it."""
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+        out = stream.read(MAX_INFLATED + 1)
+    if len(out) > MAX_INFLATED:
         raise _too_large()
-    if not unpacker.eof:
-        raise ValueError("the gzip stream is cut")
+    if not data:
+        raise ValueError("an empty gzip stream")
     return out
 
 
 def _unsnappy(data: bytes) -> bytes:
     if not data.startswith(_XERIAL_MAGIC):
         return _unsnappy_block(data, 0)
+    if len(data) < _XERIAL_HEADER:
+        raise ValueError("the header of the snappy blocks is cut")
     out = bytearray()
-    at = 16
+    at = _XERIAL_HEADER
     while at < len(data):
         size = int.from_bytes(data[at : at + 4], "big")
         if at + 4 + size > len(data):

@@ -46,7 +46,10 @@ class V(NamedTuple):
 
 
 class Nullable(NamedTuple):
-    """Bound the versions in which a field may be null, where that is not all of its versions."""
+    """Bound the versions in which a field may be null, where that is not all of its versions.
+
+    A tagged structure is null on the wire only with this mark; without it, None means that it is not sent.
+    """
 
     range: str
 
@@ -58,7 +61,7 @@ class Tag(NamedTuple):
     range: str
 
 
-class Required(NamedTuple):
+class Required:
     """Mark a structure that is always on the wire, though its Python default is None."""
 
 
@@ -90,7 +93,7 @@ def span(text: str) -> tuple[int, int]:
     return int(low), int(high or low)
 
 
-class Rigid(NamedTuple):
+class Rigid:
     """Keep a field's length as it was before flexible versions, in those too."""
 
 
@@ -138,9 +141,9 @@ def _resolve(name: str, hint: Any, info: Any) -> Field:
                     nullable = mark.range
                 elif isinstance(mark, Tag):
                     tag = mark
-                elif isinstance(mark, Required):
+                elif mark is Required:
                     required = True
-                elif isinstance(mark, Rigid):
+                elif mark is Rigid:
                     rigid = True
                 elif isinstance(mark, Wire):
                     wire = mark.name

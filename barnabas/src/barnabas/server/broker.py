@@ -33,6 +33,8 @@ from barnabas.server.flusher import ThreadFlusher
 logger = logging.getLogger(__name__)
 
 _IDLE_SWEEP_S: Final = 5.0
+#: how long a connection that was closed may take to write what is left
+_LINGER_S: Final = 5.0
 
 
 class ListenError(BarnabasError):
@@ -234,12 +236,18 @@ class Broker:
             connection.abort()
 
     def _sweep_idle(self) -> None:
+        """Close idle connections, drop those whose client does not take its last bytes, give back large buffers."""
         idle_s = self.node.config.connections_max_idle_ms / 1000
-        if idle_s >= 0:
-            oldest = time.monotonic() - idle_s
-            for connection in list(self.connections):
-                if connection.last_used < oldest and not connection.is_waiting:
-                    connection.close()
+        now = time.monotonic()
+        for connection in list(self.connections):
+            unused_s = now - connection.last_used
+            if connection.is_closing:
+                if unused_s > _LINGER_S:
+                    connection.abort()
+            elif 0 <= idle_s < unused_s and not connection.is_waiting:
+                connection.close()
+            elif unused_s > _IDLE_SWEEP_S:
+                connection.shrink()
         self.node.timers.after(min(_IDLE_SWEEP_S, max(0.1, idle_s / 2) if idle_s >= 0 else _IDLE_SWEEP_S),
                                self._sweep_idle)
 

@@ -110,21 +110,22 @@ async def _serve(broker: Broker, *, control: bool) -> int:
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt
             loop.add_signal_handler(number, stopping.set)
     await broker.start()
-    for listener in broker.listeners:
-        logs.KAFKA_SERVER.info(
-            "listening on %s://%s:%d, advertised as %s:%d", listener.name, listener.host, listener.port,
-            listener.advertised_host, listener.advertised_port,
-        )
-    logs.KAFKA_SERVER.info("[KafkaServer id=%d] started", broker.node.node_id)
-    logs.KAFKA_RAFT_SERVER.info("Kafka Server started")
-    if control:
-        from barnabas.server.control import answer_commands
+    try:
+        for listener in broker.listeners:
+            logs.KAFKA_SERVER.info(
+                "listening on %s://%s:%d, advertised as %s:%d", listener.name, listener.host, listener.port,
+                listener.advertised_host, listener.advertised_port,
+            )
+        logs.KAFKA_SERVER.info("[KafkaServer id=%d] started", broker.node.node_id)
+        logs.KAFKA_RAFT_SERVER.info("Kafka Server started")
+        if control:
+            from barnabas.server.control import answer_commands
 
-        task = asyncio.create_task(answer_commands(broker, stopping))
-    await stopping.wait()
-    if control:
-        task.cancel()
-    logs.KAFKA_SERVER.info("[KafkaServer id=%d] shutting down", broker.node.node_id)
-    await broker.stop()
-    logs.KAFKA_SERVER.info("[KafkaServer id=%d] shut down completed", broker.config.node_id)
+            await answer_commands(broker, stopping)
+        else:
+            await stopping.wait()
+    finally:
+        logs.KAFKA_SERVER.info("[KafkaServer id=%d] shutting down", broker.config.node_id)
+        await broker.stop()
+        logs.KAFKA_SERVER.info("[KafkaServer id=%d] shut down completed", broker.config.node_id)
     return 0

@@ -5,7 +5,7 @@ join) later frames stay in the buffer. Answers to frames that came together leav
 
 Bytes from outside are not trusted. A frame's size is compared with `socket.request.max.bytes` before memory is taken,
 and the buffer grows only as bytes arrive. Whatever cannot be decoded closes the connection; nothing here ends the
-broker. A client that does not read is not read from either.
+broker. A client that does not read is not read from either: few answers are made ahead of what it took.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final, cast
 
-from barnabas.handlers import faults
 from barnabas.handlers.api_versions import unsupported_version
 from barnabas.handlers.context import Answer, Buffers, Client, CloseConnection, Deferred, Request
 from barnabas.handlers.registry import ROUTES, Route
 from barnabas.log.files import StorageError
 from barnabas.protocol.api import Key
-from barnabas.protocol.codec import Decoder, Encoder, codec, read_uvarint
+from barnabas.protocol.codec import Decoder, Encoder, begin_message, codec, read_uvarint
 from barnabas.protocol.errors import SchemaError
 from barnabas.protocol.schema import Message
 
@@ -32,7 +31,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FIRST_BUFFER: Final = 16 * 1024
-_KEEP_BUFFER: Final = 4 * 1024 * 1024
+#: the least room that a read is given, unless fewer bytes are missing
+_LEAST_ROOM: Final = 4 * 1024
+#: answers of this many bytes are handed to the transport before the next request is served
+_FLUSH_AT: Final = 256 * 1024
 _REQUEST: Final = struct.Struct(">hhih")
 _SIZE: Final = struct.Struct(">i")
 _RESPONSE: Final = struct.Struct(">ii")
@@ -42,11 +44,12 @@ _MALFORMED: Final = (SchemaError, struct.error, IndexError, UnicodeDecodeError, 
 class Codecs:
     """Hold what is needed to serve one API in one version."""
 
-    __slots__ = ("decode", "encode", "flexible", "response", "route", "tagged_response")
+    __slots__ = ("decode", "encode", "flexible", "handler", "response", "route", "tagged_response")
 
     def __init__(self, route: Route, version: int) -> None:
         api = route.api
         self.route = route
+        self.handler = route.handler()
         self.flexible = api.request_header_version(version) == 2
         self.tagged_response = api.response_header_version(version) == 1
         self.decode: Decoder = codec(api.request_class(), version).decode
@@ -85,6 +88,7 @@ class Connection(asyncio.BufferedProtocol):
         self._end = 0
         self._waiting: Deferred | None = None
         self._out: Buffers = []
+        self._out_bytes = 0
         self._writable = True
         self._paused = False
         self._processing = False
@@ -95,6 +99,11 @@ class Connection(asyncio.BufferedProtocol):
     def is_waiting(self) -> bool:
         """Tell whether an answer is being waited for."""
         return self._waiting is not None
+
+    @property
+    def is_closing(self) -> bool:
+        """Tell whether the connection was closed from this side, and perhaps has bytes left to write."""
+        return self._closed
 
     # --- asyncio's calls ------------------------------------------------------------------------------------
 
@@ -117,7 +126,7 @@ class Connection(asyncio.BufferedProtocol):
             waiting.cancel()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        if self._end == len(self._buffer):
+        if len(self._buffer) - self._end < _LEAST_ROOM:
             self._make_room()
         return self._view[self._end :]
 
@@ -139,16 +148,16 @@ class Connection(asyncio.BufferedProtocol):
     # --- frames ---------------------------------------------------------------------------------------------
 
     def _make_room(self) -> None:
-        """Move what is unread to the front of a buffer that has room behind it."""
+        """Move what is unread to the front of a buffer that has room behind it.
+
+        Afterwards at least half of the buffer is free: each byte is moved a bounded number of times.
+        """
         unread = self._end - self._start
         capacity = len(self._buffer)
-        if unread * 2 > capacity:
-            capacity *= 2
-        elif unread == 0 and capacity > _KEEP_BUFFER:
-            capacity = _FIRST_BUFFER
-        if capacity == len(self._buffer) and self._start > 0:
+        if unread * 2 <= capacity:
             self._view[:unread] = bytes(self._view[self._start : self._end])
         else:
+            capacity *= 2
             fresh = bytearray(capacity)
             fresh[:unread] = self._view[self._start : self._end]
             self._buffer = fresh
@@ -170,12 +179,12 @@ class Connection(asyncio.BufferedProtocol):
                     self._refuse(f"a frame of {size} bytes")
                     break
                 if unread - 4 < size:
-                    if self._start + 4 + size > len(self._buffer):
-                        self._make_room()
                     break
                 at = self._start + 4
                 self._start = at + size
                 self._serve(self._view[at : at + size])
+                if self._out_bytes >= _FLUSH_AT:
+                    self._flush()
         finally:
             self._processing = False
         if self._start == self._end:
@@ -209,6 +218,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self._closed:
             self._flush()
             self._closed = True
+            self.last_used = time.monotonic()
             if self._transport is not None:
                 self._transport.close()
 
@@ -217,6 +227,12 @@ class Connection(asyncio.BufferedProtocol):
         self._closed = True
         if self._transport is not None:
             self._transport.abort()
+
+    def shrink(self) -> None:
+        """Give back the buffer that a large frame needed, once it is empty."""
+        if self._end == 0 and len(self._buffer) > _FIRST_BUFFER:
+            self._buffer = bytearray(_FIRST_BUFFER)
+            self._view = memoryview(self._buffer)
 
     # --- requests -------------------------------------------------------------------------------------------
 
@@ -243,6 +259,7 @@ class Connection(asyncio.BufferedProtocol):
                     p += 1
                 else:
                     p = _skip_tags(frame, p)
+            begin_message()
             message, p = codecs.decode(frame, p, len(frame))
         except _MALFORMED as e:
             self._refuse(f"a malformed {codecs.route.api.name} request of version {version}: {e}")
@@ -251,9 +268,11 @@ class Connection(asyncio.BufferedProtocol):
         try:
             answer: Answer
             if self._broker.faults.active:
-                answer = faults.serve(self._broker.faults, self._node, request, codecs.route.handler)
+                from barnabas.handlers import faults
+
+                answer = faults.serve(self._broker.faults, self._node, request, codecs.handler)
             else:
-                answer = codecs.route.handler(self._node, request)
+                answer = codecs.handler(self._node, request)
         except CloseConnection as e:
             self._refuse(str(e))
             return
@@ -281,31 +300,45 @@ class Connection(asyncio.BufferedProtocol):
                 return
             self._reply(answer, codecs, correlation, version, started)
             self.last_used = time.monotonic()
-            self._process()
+            if self._processing:
+                return
+            self._flush()
+            if self._start != self._end:
+                # not from here: what is served next may resolve another connection's answer, ever deeper in the stack
+                asyncio.get_running_loop().call_soon(self._process)
 
         deferred.listen(resolved)
 
     def _reply(
         self, answer: Message | Buffers | None, codecs: Codecs, correlation: int, version: int, started: float
     ) -> None:
+        name = codecs.route.api.name
         if answer is None:
-            self._broker.metrics.request(codecs.route.api.name, time.perf_counter() - started)
+            self._broker.metrics.request(name, time.perf_counter() - started)
             return
         if isinstance(answer, list):
             head = b"\x00" if codecs.tagged_response else b""
             size = 4 + len(head) + sum(len(piece) for piece in answer)
             self._out.append(_RESPONSE.pack(size, correlation) + head)
             self._out += answer
+            self._out_bytes += size
         else:
             out = bytearray(8)
             if codecs.tagged_response:
                 out.append(0)
-            if type(answer) is not codecs.response:
-                raise TypeError(f"{codecs.route.api.name} was answered with {type(answer).__name__}")
-            codecs.encode(out, answer)
-            _RESPONSE.pack_into(out, 0, len(out) - 4, correlation)
+            try:
+                if type(answer) is not codecs.response:
+                    raise TypeError(f"{name} was answered with {type(answer).__name__}")
+                codecs.encode(out, answer)
+                _RESPONSE.pack_into(out, 0, len(out) - 4, correlation)
+            except Exception:
+                # an answer may come from a timer or another connection's request: neither is to be hit by this
+                logger.exception("the answer to %s of version %d cannot be encoded", name, version)
+                self._refuse("an internal error, see the log")
+                return
             self._out.append(out)
-        self._broker.metrics.request(codecs.route.api.name, time.perf_counter() - started)
+            self._out_bytes += len(out)
+        self._broker.metrics.request(name, time.perf_counter() - started)
 
     def _answer_unknown_versions(self, correlation: int) -> None:
         codecs = codecs_for(Key.API_VERSIONS, 0, controller=self._controller)
@@ -315,6 +348,7 @@ class Connection(asyncio.BufferedProtocol):
     def _flush(self) -> None:
         if self._out and self._transport is not None and not self._closed:
             out, self._out = self._out, []
+            self._out_bytes = 0
             if len(out) == 1:
                 self._transport.write(out[0])
             else:

@@ -20,17 +20,27 @@ PREFIX = "BARNABAS-CONTROL "
 
 
 async def answer_commands(broker: Broker, stopping: asyncio.Event) -> None:
-    """Say where the broker listens, then carry out commands until the input ends."""
+    """Say where the broker listens, then carry out commands until the input ends or the broker is to stop."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     _say({"bootstrap": broker.bootstrap, "port": next(x.port for x in broker.listeners if not x.is_controller)})
-    while line := await reader.readline():
+    stop = asyncio.create_task(stopping.wait())
+    while True:
+        read = asyncio.create_task(reader.readline())
+        await asyncio.wait((stop, read), return_when=asyncio.FIRST_COMPLETED)
+        if not read.done():
+            read.cancel()
+            return
+        line = read.result()
+        if not line:
+            break
         try:
             command = json.loads(line)
             _say({"done": execute(broker, command["do"], command.get("with", {}))})
         except (BarnabasError, KeyError, ValueError, TypeError) as e:
             _say({"error": str(e)})
+    stop.cancel()
     stopping.set()
 
 

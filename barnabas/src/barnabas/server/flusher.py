@@ -8,8 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from barnabas.log.files import StorageError
+from barnabas.log.handles import SyncJob
 from barnabas.log.partition import PartitionLog
-from barnabas.log.segment import Segment
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,7 @@ class ThreadFlusher:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._pool = ThreadPoolExecutor(2, "barnabas-flush")
+        self._closed = False
         self._running: set[PartitionLog] = set()
         self._asked: dict[PartitionLog, list[Then]] = {}
 
@@ -35,32 +36,42 @@ class ThreadFlusher:
 
     def _run(self, log: PartitionLog) -> None:
         waiting = self._asked.pop(log)
-        segments, end = log.unflushed(), log.log_end_offset
+        try:
+            if self._closed:
+                raise StorageError("the broker stops")
+            job, end = log.begin_sync()
+        except StorageError as e:
+            logger.error("%s-%d: no flush: %s", log.topic, log.partition, e)
+            self._loop.call_soon(_tell, waiting, False)
+            return
         self._running.add(log)
-        future = self._loop.run_in_executor(self._pool, _sync, segments)
+        future = self._loop.run_in_executor(self._pool, _sync, job)
 
         def done(result: asyncio.Future[bool]) -> None:
             self._running.discard(log)
             worked = not result.cancelled() and result.result()
-            if worked:
-                log.recovery_point = max(log.recovery_point, end)
-            for then in waiting:
-                then(worked)
+            log.synced(end, worked=worked)
+            _tell(waiting, worked)
             if log in self._asked:
                 self._run(log)
 
         future.add_done_callback(done)
 
     def close(self) -> None:
-        """Wait for what is running."""
+        """Wait for what is running; what is asked for afterwards fails."""
+        self._closed = True
         self._pool.shutdown(wait=True)
 
 
-def _sync(segments: list[Segment]) -> bool:
+def _tell(waiting: list[Then], worked: bool) -> None:
+    for then in waiting:
+        then(worked)
+
+
+def _sync(job: SyncJob) -> bool:
     try:
-        for segment in segments:
-            segment.sync()
-    except (StorageError, OSError, ValueError) as e:
+        job.run()
+    except (StorageError, OSError) as e:
         logger.error("A flush failed: %s", e)
         return False
     return True

@@ -31,7 +31,6 @@ class AcknowledgementBatch(Struct):
 
 class FetchPartition(Struct):
     partition_index: int32 = 0
-    partition_max_bytes: Annotated[int32, V("0")] = 0
     acknowledgement_batches: list[AcknowledgementBatch] = []
 
 

@@ -5,7 +5,19 @@ Source: Kafka's message definitions of the same names.
 
 from typing import Annotated, ClassVar
 
-from barnabas.protocol.schema import ZERO_UUID, Message, Struct, Tag, binary, int8, int32, int64, string, uuid
+from barnabas.protocol.schema import (
+    ZERO_UUID,
+    Message,
+    Nullable,
+    Struct,
+    Tag,
+    binary,
+    int8,
+    int32,
+    int64,
+    string,
+    uuid,
+)
 
 
 class ConsumerGroupCurrentMemberAssignmentKey(Message):
@@ -75,7 +87,7 @@ class ConsumerGroupMemberMetadataValue(Message):
     subscribed_topic_regex: string | None = ""
     rebalance_timeout_ms: int32 = -1
     server_assignor: string | None = ""
-    classic_member_metadata: Annotated[ClassicMemberMetadata | None, Tag(0, "0+")] = None
+    classic_member_metadata: Annotated[ClassicMemberMetadata | None, Nullable("0+"), Tag(0, "0+")] = None
 
 
 class ConsumerGroupMetadataKey(Message):

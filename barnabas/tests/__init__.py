@@ -1,0 +1,1 @@
+"""Test the broker, from bytes to clients."""

@@ -1,0 +1,1 @@
+"""Test the partition log: files, indexes, look-ups, retention, producers, recovery."""

@@ -1,0 +1,1 @@
+"""Test the protocol layer: messages, records, batches, compression."""

@@ -1,0 +1,1 @@
+"""Test the server: connections, limits, hostile input."""
