@@ -43,6 +43,7 @@ _HEALTHY = re.compile(
     r"|".join(
         (
             r"disconnected", r"Connection to node", r"Performing controller activation", r"already been closed",
+            r"Upgrading metadata.version",
             r"Received unknown topic or partition", r"jmx", r"InvalidMetadata",
         )
     ),

@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicCollection, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (
     AdminClient,
     ConfigResource,
@@ -26,12 +34,13 @@ from confluent_kafka.admin import (
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "barnabas" / "tests"))
 
+from wire import Wire
+
 from barnabas.protocol.batch import build_batch
 from barnabas.protocol.messages import describe_producers as dp
 from barnabas.protocol.messages import incremental_alter_configs as ic
 from barnabas.protocol.messages import init_producer_id as ip
 from barnabas.protocol.messages import produce as pr
-from wire import Wire
 
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 TIMEOUT_S = 30.0
@@ -222,9 +231,9 @@ def send(wire: Wire, topic: str, batch: bytes) -> int:
 
 
 @contextmanager
-def load(bootstrap: str, topic: str) -> Iterator[list[tuple[int, bytes]]]:
-    """Produce without a pause until leaving; yields the list of acknowledged (offset, value), which grows."""
-    acknowledged: list[tuple[int, bytes]] = []
+def load(bootstrap: str, topic: str) -> Iterator[list[tuple[int, int, bytes]]]:
+    """Produce without a pause until leaving; yields what was acknowledged, as (partition, offset, value)."""
+    acknowledged: list[tuple[int, int, bytes]] = []
     producer = Producer(
         {"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 1, "log_level": 0,
          "message.timeout.ms": 2000, "compression.type": "lz4"}
@@ -238,7 +247,7 @@ def load(bootstrap: str, topic: str) -> Iterator[list[tuple[int, bytes]]]:
 
             def delivered(error: KafkaError | None, message: Any) -> None:
                 if error is None:
-                    acknowledged.append((message.offset(), message.value()))
+                    acknowledged.append((message.partition(), message.offset(), message.value()))
 
             with suppress(BufferError):
                 producer.produce(topic, value, on_delivery=delivered)
@@ -318,8 +327,17 @@ def read_all(
 
 
 def _watermarks(consumer: Consumer, at: Partition) -> tuple[int, int]:
-    low, high = consumer.get_watermark_offsets(TopicPartition(*at), timeout=TIMEOUT_S)
-    return low, high
+    """Return the range of offsets of a partition; a Kafka that just started may not lead it yet."""
+    end = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(TopicPartition(*at), timeout=TIMEOUT_S)
+            return low, high
+        except KafkaException as e:
+            if not e.args[0].retriable() and e.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+                raise
+            assert time.monotonic() < end, e
+            time.sleep(0.05)
 
 
 def committed(

@@ -50,7 +50,8 @@ class Talk:
         self.group = group
 
     def joining(
-        self, member: str = "", *, instance: str | None = None, protocols: tuple[tuple[str, bytes], ...] = (("range", b"m"),),
+        self, member: str = "", *, instance: str | None = None,
+        protocols: tuple[tuple[str, bytes], ...] = (("range", b"m"),),
         kind: str = "consumer", session: int = 10_000, rebalance: int = 5000,
     ) -> JoinGroupRequest:
         offered = [JoinGroupRequestProtocol(n, m) for n, m in protocols]
@@ -235,7 +236,7 @@ def simple(s: Session) -> None:
     s.ask("commit, a topic of no partition",
           OffsetCommitRequest(g.group, -1, "", None, -1, [OffsetCommitRequestTopic(name, s.ids[name], [])]))
     mixed = [
-        OffsetCommitRequestTopic(name, s.ids[name], [OffsetCommitRequestPartition(0, 4), OffsetCommitRequestPartition(9, 4)]),
+        OffsetCommitRequestTopic(name, s.ids[name], [OffsetCommitRequestPartition(i, 4) for i in (0, 9)]),
         OffsetCommitRequestTopic(s.name("nowhere"), UNKNOWN_ID, [OffsetCommitRequestPartition(0, 4)]),
     ]
     s.ask("commit, good and bad", OffsetCommitRequest(g.group, -1, "", None, -1, mixed))

@@ -55,8 +55,10 @@ def produce(s: Session) -> None:
     """Produce: what is refused, and how."""
     name = s.topic("in", 2)
 
-    def ask(label: str, records: Any, *, topic: str = name, partition: int = 0, acks: int = -1, version: int | None = None,
-            topic_id: bytes | None = None) -> None:
+    def ask(
+        label: str, records: Any, *, topic: str = name, partition: int = 0, acks: int = -1,
+        version: int | None = None, topic_id: bytes | None = None,
+    ) -> None:
         wanted = s.ids.get(topic, UNKNOWN_ID) if topic_id is None else topic_id
         data = [TopicProduceData(topic, wanted, [PartitionProduceData(partition, records)])]
         s.ask(f"produce, {label}", ProduceRequest(None, acks, 5000, data), version=version, only=accepted)
@@ -153,9 +155,9 @@ def idempotent(s: Session) -> None:
     """Produce with producer ids: repeats, holes, epochs; InitProducerId; DescribeProducers."""
     name = s.topic("once", 1)
 
-    def ask(label: str, sequence: int, *, epoch: int = 0, count: int = 1, producer: int = 4000, topic: str = name) -> None:
+    def ask(label: str, sequence: int, *, epoch: int = 0, count: int = 1, producer: int = 4000) -> None:
         records = batch(*[b"v"] * count, producer_id=producer, producer_epoch=epoch, base_sequence=sequence)
-        s.note(f"sequence, {label}", s.produce(topic, records, version=max(s.version(ProduceRequest), 3)))
+        s.note(f"sequence, {label}", s.produce(name, records, version=max(s.version(ProduceRequest), 3)))
 
     ask("first", 0)
     ask("second", 1)
@@ -292,7 +294,8 @@ def fetch(s: Session) -> None:
         ask("session, forgotten", session=number, epoch=5, forget=forgotten)
         ask("session, an unknown partition", topic(part(0, 9)), session=number, epoch=6)
         ask("session, it stays unknown", session=number, epoch=7)
-        ask("session, forgets what it had not", session=number, epoch=8, forget=[ForgottenTopic(name, s.ids[name], [5])])
+        forgotten = [ForgottenTopic(name, s.ids[name], [5])]
+        ask("session, forgets what it had not", session=number, epoch=8, forget=forgotten)
         ask("session, closed", topic(part(4)), session=number, epoch=-1)
         ask("session, after that", session=number, epoch=9)
         made = ask("session again", topic(part(0, 1)), epoch=0)
@@ -312,7 +315,8 @@ def offsets(s: Session) -> None:
     def ask(label: str, *parts: tuple[int, int], topic: str = name, epoch: int = -1, isolation: int = 0,
             version: int | None = None) -> None:
         asked = [ListOffsetsPartition(p, epoch, t) for p, t in parts]
-        s.ask(f"list, {label}", ListOffsetsRequest(-1, isolation, [ListOffsetsTopic(topic, asked)], 5000), version=version)
+        request = ListOffsetsRequest(-1, isolation, [ListOffsetsTopic(topic, asked)], 5000)
+        s.ask(f"list, {label}", request, version=version)
 
     for special in (-1, -2, -3, -4, -5, -6, -7, -2**63):
         ask(f"special {special}", (0, special))

@@ -1,8 +1,8 @@
 """Hold a conversation with one broker and write it down, so that two brokers' transcripts can be laid side by side.
 
-A probe is a function that takes a `Session`. It runs once for each level: the lowest, a middle and the highest version of
-every API. What two brokers may differ in (ids, times, addresses) is masked in the transcript; lists whose order means
-nothing are sorted by what names their entries.
+A probe is a function that takes a `Session`. It runs once for each level: the lowest, a middle and the highest version
+of every API. What two brokers may differ in (ids, times, addresses) is masked in the transcript; lists whose order
+means nothing are sorted by what names their entries.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ NAMES = (
 )
 #: fields that differ between any two brokers
 MASKED = {
-    "throttle_time_ms", "cluster_id", "host", "port", "topic_id", "log_dir", "total_bytes", "usable_bytes", "session_id",
+    "throttle_time_ms", "cluster_id", "host", "port", "topic_id", "log_dir", "total_bytes", "usable_bytes",
+    "session_id",
     "last_timestamp", "last_fetch_timestamp", "last_caught_up_timestamp", "log_end_offset",
     "finalized_features_epoch", "partition_size",
 }
@@ -140,7 +141,11 @@ class Session:
 
     def name(self, short: str) -> str:
         """Return a name that no other run, probe or level uses."""
-        return f"{short}-{self.probe}-{self.level}-{self.nonce}"
+        return short + self._ending
+
+    @property
+    def _ending(self) -> str:
+        return f"-{self.probe}-{self.level}-{self.nonce}"
 
     def version(self, message: type[Message] | Message) -> int:
         """Return the version of an API at this session's level."""
@@ -193,7 +198,7 @@ class Session:
         """Write an answer down."""
         flat: dict[str, Any] = {}
         self._flatten("", answer, flat)
-        self.entries.append(Entry(f"{self.probe}: {label}".replace(f"-{self.probe}-{self.level}-{self.nonce}", ""), flat))
+        self.entries.append(Entry(f"{self.probe}: {label}".replace(self._ending, ""), flat))
 
     # --- masking --------------------------------------------------------------------------------------------
 
@@ -210,7 +215,8 @@ class Session:
                 self._flatten(f"{path}.{name}".lstrip("."), inner, out)
         elif isinstance(value, list | tuple):
             out[f"{path}.length".lstrip(".")] = len(value)
-            for i, item in enumerate(sorted(value, key=self._order) if value and isinstance(value[0], Struct) else value):
+            named = bool(value) and isinstance(value[0], Struct)
+            for i, item in enumerate(sorted(value, key=self._order) if named else value):
                 self._flatten(f"{path}[{i}]", item, out)
         elif isinstance(value, memoryview | bytearray):
             out[path] = bytes(value).hex()
@@ -227,7 +233,7 @@ class Session:
         for raw, shown in self._seen.items():
             text = text.replace(raw, shown)
         text = _RANGE.sub("within [<times>]", text)
-        return text.replace(f"-{self.probe}-{self.level}-{self.nonce}", "").replace(self.address, "<address>")
+        return text.replace(self._ending, "").replace(self.address, "<address>")
 
     # --- set-up ---------------------------------------------------------------------------------------------
 

@@ -57,7 +57,9 @@ def create(s: Session) -> None:
     ask("colliding in one request", CreatableTopic(s.name("cc.a"), 1, 1), CreatableTopic(s.name("cc_a"), 1, 1))
     ask("named __cluster_metadata", CreatableTopic("__cluster_metadata", 1, 1), validate=True)
 
-    def assigned(short: str, *replicas: tuple[int, list[int]], partitions: int = -1, factor: int = -1) -> CreatableTopic:
+    def assigned(
+        short: str, *replicas: tuple[int, list[int]], partitions: int = -1, factor: int = -1
+    ) -> CreatableTopic:
         return one(short, partitions, factor, assignments=[CreatableReplicaAssignment(i, r) for i, r in replicas])
 
     ask("assigned", assigned("a1", (0, [1]), (1, [1])))
@@ -87,7 +89,8 @@ def create(s: Session) -> None:
     ask("empty value", configured("c7", ("retention.ms", "")))
     ask("a key twice", configured("c8", ("retention.ms", "1"), ("retention.ms", "2")))
     ask("an empty key", configured("c9", ("", "2")))
-    ask("max.compaction.lag below min", configured("c10", ("min.compaction.lag.ms", "5"), ("max.compaction.lag.ms", "4")))
+    lags = ("min.compaction.lag.ms", "5"), ("max.compaction.lag.ms", "4")
+    ask("max.compaction.lag below min", configured("c10", *lags))
     ask("remote storage", configured("c11", ("remote.storage.enable", "true")))
     ask("bad compression level", configured("c12", ("compression.type", "gzip"), ("compression.gzip.level", "77")))
 

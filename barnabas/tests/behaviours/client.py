@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import struct
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -103,7 +104,7 @@ class Client:
         return name
 
     def create(
-        self, name: str, partitions: int = 1, replicas: int = -1, *, configs: dict[str, str | None] | None = None,
+        self, name: str, partitions: int = 1, replicas: int = -1, *, configs: Mapping[str, str | None] | None = None,
         assigned: dict[int, list[int]] | None = None, validate_only: bool = False, version: int = 7,
     ) -> Any:
         """Ask for one topic and return what is answered for it."""

@@ -53,7 +53,9 @@ def test_02_garbage_closes(broker: Broker, body: bytes) -> None:
         assert wire.is_closed()
 
 
-@pytest.mark.parametrize(("name", "software"), [("", "1"), ("test", ""), ("-test", "1"), ("te st", "1"), ("test", "1.")])
+@pytest.mark.parametrize(
+    ("name", "software"), [("", "1"), ("test", ""), ("-test", "1"), ("te st", "1"), ("test", "1.")]
+)
 def test_02_an_invalid_software_name_is_an_invalid_request(client: Client, name: str, software: str) -> None:
     answer = client.wire.request(ApiVersionsRequest(name, software), 3)
     assert (answer.error_code, answer.api_keys) == (ErrorCode.INVALID_REQUEST, [])

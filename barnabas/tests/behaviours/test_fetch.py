@@ -73,7 +73,8 @@ def test_13_the_limits_hold_in_the_order_of_the_request(client: Client, topic: s
     for asked in (((topic, 1, 0), (topic, 0, 0)), ((topic, 0, 4), (topic, 1, 0))):
         one, two = parts(client.fetch(*asked, most=first + 5))
         assert one.partition_index == asked[0][1]
-        assert len(offsets(one)) == 1 and offsets(two) == []
+        assert len(offsets(one)) == 1
+        assert bytes(two.records) == b""  # not 5 bytes of a batch: some clients take those for an oversized one
 
 
 def test_13_after_the_first_batch_the_partition_limit_holds(client: Client, topic: str) -> None:

@@ -93,10 +93,11 @@ def test_06_records_without_key_on_a_compacted_topic_are_named(client: Client) -
 
 @pytest.mark.parametrize(
     ("limit", "timestamp"),
-    [("message_timestamp_before_max_ms", THEN), ("message_timestamp_after_max_ms", 9_000_000_000_000)],
+    [("message.timestamp.before.max.ms", THEN), ("message.timestamp.after.max.ms", 9_000_000_000_000)],
 )
 def test_06_a_timestamp_outside_the_limits_is_refused(client: Client, limit: str, timestamp: int) -> None:
-    topic = client.topic(**{limit: "1000"})
+    topic = unique("t")
+    client.create(topic, configs={limit: "1000", "retention.ms": "-1"})
     answer = client.produce(topic, batch(b"a", b"b", timestamp=timestamp))
     assert answer.error_code == ErrorCode.INVALID_TIMESTAMP
     assert [e.batch_index for e in answer.record_errors] == [0, 1]

@@ -81,9 +81,8 @@ def everything(log: PartitionLog) -> list[tuple[int, bytes | None]]:
         data = read(log, offset, 4096)
         assert data, f"nothing comes from offset {offset}, the log ends at {log.log_end_offset}"
         for header, at in batches(data):
-            for record in read_records(header, data[at : at + header.size]):
-                if record.offset >= offset:
-                    found.append((record.offset, record.value))
+            records = read_records(header, data[at : at + header.size])
+            found += [(record.offset, record.value) for record in records if record.offset >= offset]
             offset = header.last_offset + 1
     return found
 

@@ -173,7 +173,7 @@ def test_jitter_closes_segments_earlier_and_not_all_at_once(tmp_path: Path) -> N
     for number in range(20):
         log = open_log(tmp_path / str(number), segment_ms=1000, segment_jitter_ms=600)
         append(log, timestamps=NOW)
-        age = next(age for age in range(0, 1002) if _rolls_at(log, age))
+        age = next(age for age in range(1002) if _rolls_at(log, age))
         assert 400 <= age <= 1001
         ages.add(age)
     assert len(ages) > 5

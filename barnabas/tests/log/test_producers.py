@@ -17,7 +17,9 @@ LARGEST = 2**31 - 1
 DAY = 86_400_000
 
 
-def send(log: PartitionLog, sequence: int, count: int = 1, *, epoch: int = 0, producer: int = 1, size: int = 1) -> Appended:
+def send(
+    log: PartitionLog, sequence: int, count: int = 1, *, epoch: int = 0, producer: int = 1, size: int = 1
+) -> Appended:
     return append(log, [b"x" * size] * count, producer=(producer, epoch, sequence))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 from typing import NamedTuple
@@ -79,7 +80,7 @@ def test_a_corrupt_batch_ends_the_log_and_drops_the_segments_behind_it(tmp_path:
     second.path.write_bytes(data)
     log = open_log(tmp_path, clean=False, **SIZES)
     assert log.log_end_offset == first.last_offset + 1
-    assert [name for name in files(tmp_path) if name.endswith(".log")] == [f"{s.base_offset:020d}.log" for s in log.segments]
+    assert sorted(tmp_path.glob("*.log")) == [segment.path for segment in log.segments]
 
 
 def test_what_lies_in_front_of_the_recovery_point_is_not_read_again(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_after_a_clean_stop_no_segment_is_read(tmp_path: Path) -> None:
     log.close(clean=True)
     before = bytes_read()
     log = open_log(tmp_path, internal_segment_bytes=3_000_000)
-    assert bytes_read() - before < 50_000 < size
+    assert bytes_read() - before < 100_000 < size
     assert log.log_end_offset == 40
     assert log.offset_for_timestamp(NOW + 17) == (17, NOW + 17, 0)
 
@@ -193,7 +194,9 @@ def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
 # --- epochs -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", [None, b"", b"0\n2\n1 0\n", b"\xff\xfe", b"0\n1\n1 -5\n", b"0\n2\n5 0\n3 9\n", b"0\n1\n1 1"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"0\n2\n1 0\n", b"\xff\xfe", b"0\n1\n1 -5\n", b"0\n2\n5 0\n3 9\n", b"0\n1\n1 1"]
+)
 @pytest.mark.parametrize("clean", [True, False])
 def test_epochs_are_made_anew_from_the_batches(tmp_path: Path, content: bytes | None, clean: bool) -> None:
     log = open_log(tmp_path, epoch=1)
@@ -260,17 +263,20 @@ def damage_log(folder: Path, recovery_point: int, chance: random.Random) -> int:
     data = bytearray(path.read_bytes())
     kind = chance.choice(("cut", "flip", "zeros", "rubbish"))
     place = at + chance.randrange(header.size)
+    damaged = bytearray(data)
     if kind == "cut":
-        path.write_bytes(data[:place])
+        del damaged[place:]
     elif kind == "flip":
         place = at + chance.choice((*range(8, 12), *range(16, header.size)))  # the CRC covers neither offset nor epoch
-        data[place] ^= 1 << chance.randrange(8)
-        path.write_bytes(data)
+        damaged[place] ^= 1 << chance.randrange(8)
     elif kind == "zeros":
-        path.write_bytes(data[:place] + bytes(len(data) - place))
+        damaged[place:] = bytes(len(data) - place)
     else:
-        path.write_bytes(data[:at] + chance.randbytes(chance.randrange(1, 500)))
-    return header.base_offset
+        damaged[at:] = chance.randbytes(chance.randrange(1, 500))
+    path.write_bytes(damaged)
+    return next(  # zeros may have been there before
+        (h.base_offset for p, a, h in places if p == path and data[a : a + h.size] != damaged[a : a + h.size]), 1 << 62
+    )
 
 
 def damage_indexes(folder: Path, chance: random.Random) -> None:
@@ -310,7 +316,7 @@ def check(log: PartitionLog, sent: list[Sent]) -> None:
             assert refused.value.code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=int(os.environ.get("BARNABAS_EXAMPLES", "150")), deadline=None)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 60), flush=st.integers(0, 60), damage=st.booleans(),
        indexes=st.booleans(), segment=st.sampled_from([2000, 5000, 1_000_000]))
 def test_everything_in_front_of_the_damage_is_served(

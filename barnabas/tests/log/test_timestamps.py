@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def test_the_latest_record(tmp_path: Path) -> None:
     assert log.offset_of_max_timestamp() == (1, 700, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=int(os.environ.get("BARNABAS_EXAMPLES", "60")), deadline=None)
 @given(
     times=st.lists(st.lists(st.integers(-3, 60), min_size=1, max_size=4), min_size=1, max_size=40),
     segment=st.sampled_from([150, 400, 100_000]), interval=st.sampled_from([0, 200, 4096]), clean=st.booleans(),

@@ -223,15 +223,17 @@ def test_connections_that_break(broker: BrokerProcess) -> None:
 
 
 def test_thousands_of_connections(broker: BrokerProcess) -> None:
-    before = broker.memory()
-    for _ in range(6):
+    """Their memory is used again: the later rounds take none that the first did not."""
+    after: list[int] = []
+    for _ in range(7):
         wires = [broker.wire() for _ in range(400)]
         for wire in wires[::2]:
             wire.raw(VERSIONS)
         for wire in wires:
             wire.close()
-    broker.check()
-    assert broker.memory() - before < 30 * MEGABYTE
+        broker.check()
+        after.append(broker.memory())
+    assert after[-1] - after[1] < 10 * MEGABYTE, after
 
 
 def test_answers_that_set_each_other_off(broker: BrokerProcess) -> None:

@@ -235,28 +235,28 @@ class ClassicGroup:
         """Let a restarted static member take its old place under a new member id."""
         instance = request.group_instance_id
         assert instance is not None
-        old = self.members.pop(self.static[instance])
+        old = self.members[self.static[instance]]
+        new = Member(
+            f"{instance}-{uuid4()}", instance, client_id, host,
+            request.rebalance_timeout_ms if request.rebalance_timeout_ms >= 0 else request.session_timeout_ms,
+            request.session_timeout_ms, protocols, old.assignment,
+        )
+        was_leader = self.leader == old.id
+        self._swap(old, new)
+        unchanged = self.state == STABLE and self._select_protocol() == self.protocol
+        if unchanged:
+            try:
+                self.persist(self, {m.id: m.assignment for m in self.members.values()})
+            except KafkaError:
+                self._swap(new, old)
+                raise
         fenced = ErrorCode.FENCED_INSTANCE_ID
         if old.join_reply is not None:
             old.join_reply(JoinGroupResponse(error_code=fenced, member_id=old.id))
         if old.sync_reply is not None:
             old.sync_reply(SyncGroupResponse(error_code=fenced))
         self._stop_session(old)
-        new = Member(
-            f"{instance}-{uuid4()}", instance, client_id, host,
-            request.rebalance_timeout_ms if request.rebalance_timeout_ms >= 0 else request.session_timeout_ms,
-            request.session_timeout_ms, protocols, old.assignment,
-        )
-        self.members[new.id] = new
-        self.static[instance] = new.id
-        if old.id in self.unsynced:
-            self.unsynced.discard(old.id)
-            self.unsynced.add(new.id)
-        was_leader = self.leader == old.id
-        if was_leader:
-            self.leader = new.id
-        if self.state == STABLE and self._select_protocol() == self.protocol:
-            self.persist(self, {m.id: m.assignment for m in self.members.values()})
+        if unchanged:
             self._start_session(new)
             answer = self._join_answer(new)
             if was_leader and skip_assignment:
@@ -270,6 +270,17 @@ class ClassicGroup:
             self._maybe_complete()
         else:
             self._prepare("a static member rejoined")
+
+    def _swap(self, old: Member, new: Member) -> None:
+        """Put one static member in the place of another, which keeps its position among the members."""
+        assert new.instance_id is not None
+        self.members = {new.id if m is old else m.id: new if m is old else m for m in self.members.values()}
+        self.static[new.instance_id] = new.id
+        if old.id in self.unsynced:
+            self.unsynced.discard(old.id)
+            self.unsynced.add(new.id)
+        if self.leader == old.id:
+            self.leader = new.id
 
     def _join_answer(self, member: Member) -> JoinGroupResponse:
         members = []

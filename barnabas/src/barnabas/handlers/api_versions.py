@@ -24,8 +24,9 @@ from barnabas.protocol.messages.api_versions import (
 
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 _advertised: dict[bool, list[ApiVersion]] = {False: [], True: []}
-#: the lowest level of each feature that this node supports
-_MIN_LEVELS = {"metadata.version": 7}
+#: the features that this node supports, and the lowest level of each. A directory that Kafka wrote may have finalized
+#: others: they are kept for the Kafka that takes it back, but clients must not take up what is not served
+_SUPPORTED = {"metadata.version": 7, "kraft.version": 0}
 
 
 def advertise(*, broker: Sequence[Api], controller: Sequence[Api]) -> None:
@@ -48,10 +49,10 @@ def api_versions(node: Node, request: Request) -> Answer:
         request.client.software_name, request.client.software_version = name, version
     features = [
         SupportedFeatureKey(feature, low, KNOWN_FEATURES[feature])
-        for feature, low in (("metadata.version", _MIN_LEVELS["metadata.version"]), ("kraft.version", 0))
+        for feature, low in _SUPPORTED.items()
         if request.version >= 4 or low > 0
     ]
-    levels = dict(node.image.features)
+    levels = {name: level for name, level in node.image.features.items() if name in _SUPPORTED}
     if node.store.kraft_version:
         levels["kraft.version"] = node.store.kraft_version
     return ApiVersionsResponse(

@@ -55,7 +55,6 @@ from barnabas.protocol.messages.update_features import (
 from barnabas.protocol.records import metadata as r
 from barnabas.protocol.schema import Message
 
-
 KRAFT_VERSION: Final = "kraft.version"
 
 

@@ -116,7 +116,9 @@ def _result(e: Entry, synonyms: bool, documentation: bool) -> DescribeConfigsRes
     )
 
 
-def _check_broker(node: Node, name: str, other: str, no_number: str = "Broker id must be an integer, but it is") -> None:
+def _check_broker(
+    node: Node, name: str, other: str, no_number: str = "Broker id must be an integer, but it is"
+) -> None:
     """Refuse a resource that is not this node; `other` is Kafka's sentence for another one, with two places."""
     if name != str(node.node_id):
         if not name.lstrip("-").isdigit():

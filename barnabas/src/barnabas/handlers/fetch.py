@@ -26,11 +26,9 @@ from barnabas.log.files import StorageError
 from barnabas.log.partition import PartitionLog
 from barnabas.log.producers import AbortedTransaction
 from barnabas.node.node import Node
-from barnabas.protocol.batch import OVERHEAD
 from barnabas.protocol.codec import write_uvarint
 from barnabas.protocol.errors import ErrorCode, KafkaError
 from barnabas.protocol.messages.fetch import FetchRequest, FetchResponse
-from barnabas.protocol.schema import Buffer
 
 #: records of at least this many bytes are a piece of their own; smaller ones are copied behind their header
 _OWN_PIECE = 2048
@@ -178,8 +176,6 @@ class _Fetch:
             records = b""
             if asked.fetch_offset != limit or room < 0:
                 records = log.read(asked.fetch_offset, max(room, 0), limit=limit, at_least_one=first)
-                if not first and is_cut(records):
-                    records = b""  # room for a part of one batch is room for nothing
             aborted = log.aborted_transactions(asked.fetch_offset, limit) if self._committed and records else None
             if self._committed and aborted is None:
                 aborted = []
@@ -244,11 +240,6 @@ def _has_news(r: Result) -> bool:
         r.records or r.error or r.diverging is not None
         or r.high_watermark != r.asked.told_high_watermark or r.log_start != r.asked.told_log_start
     )
-
-
-def is_cut(records: Buffer) -> bool:
-    """Tell whether records end before their first batch does."""
-    return len(records) < OVERHEAD or len(records) < OVERHEAD + _INT.unpack_from(records, 8)[0]
 
 
 def check_leader_epoch(log: PartitionLog, epoch: int) -> None:

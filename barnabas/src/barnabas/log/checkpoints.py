@@ -29,7 +29,7 @@ def _lines(path: Path) -> list[str] | None:
         text = read_text(path)
     except UnicodeDecodeError as e:
         raise CheckpointError(f"{path} is not text: {e}") from e
-    if text is None:
+    if not text:  # Kafka makes an empty file first, and takes it for one without entries
         return None
     lines = text.splitlines()
     try:

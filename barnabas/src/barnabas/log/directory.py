@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from barnabas.config.properties import parse_properties
 from barnabas.log import checkpoints
-from barnabas.log.files import StorageError, read_text, replace_file
+from barnabas.log.files import Reserve, StorageError, read_text, replace_file
 from barnabas.log.handles import FilePool
 from barnabas.log.locking import DirectoryLock
 from barnabas.log.partition import PartitionLog
@@ -131,6 +131,7 @@ class DataDirectory:
             raise
         self.logs: dict[tuple[str, int], PartitionLog] = {}
         self.files = FilePool()
+        self.reserve = Reserve(path / ".reserve")
         self._written: dict[str, dict[tuple[str, int], int]] = {}
         self.was_clean = (path / CLEAN_MARKER).exists() or not self.partition_folders()
         self._begun = False
@@ -146,6 +147,7 @@ class DataDirectory:
                 f"{e}. It says which records were deleted: repair it, or remove it to get them all back."
             ) from e
         self._recovery_points = self._read_checkpoint(checkpoints.RECOVERY_POINT)
+        self.reserve.release_if_full()
         self._begun = True
         (self.path / CLEAN_MARKER).unlink(missing_ok=True)
 
@@ -287,14 +289,17 @@ class DataDirectory:
     def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
         """Close all logs and let go of the lock. After a clean close the next start reads no segment."""
         clean = clean and self._begun
+        if clean:
+            self.reserve.release_if_full()
         try:
+            failed = False
             for log in self.logs.values():
                 try:
                     log.close(clean=clean)
                 except StorageError as e:
                     logger.error("%s-%d was not closed cleanly: %s", log.topic, log.partition, e)
-                    clean = False
-            if clean and self.write_checkpoints():
+                    failed = True
+            if clean and not failed and self.write_checkpoints():
                 marker = json.dumps({"version": 0, "brokerEpoch": broker_epoch}, separators=(",", ":"))
                 replace_file(self.path / CLEAN_MARKER, marker)
         except StorageError as e:

@@ -7,11 +7,15 @@ and a full disk is an error at the write and not a SIGBUS later.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import shutil
 from pathlib import Path
 
 from barnabas.protocol.errors import BarnabasError
 from barnabas.protocol.schema import Buffer
+
+logger = logging.getLogger(__name__)
 
 
 class StorageError(BarnabasError):
@@ -77,3 +81,44 @@ def read_text(path: Path) -> str | None:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
+
+
+class Reserve:
+    """Set some room aside on the disk, for what must be written so that a full disk can be emptied.
+
+    That is: the record that a topic is deleted, and what a start and a stop write.
+    """
+
+    SIZE = 1024 * 1024
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def make(self) -> None:
+        """Set the room aside where there is plenty; nothing happens where there is not."""
+        try:
+            if self._path.exists() or shutil.disk_usage(self._path.parent).free < 4 * self.SIZE:
+                return
+            fd = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+            try:
+                write_all(fd, bytes(self.SIZE), 0)  # a sparse file would reserve nothing
+            finally:
+                os.close(fd)
+        except (OSError, StorageError):
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+
+    def release(self) -> bool:
+        """Give the room back; False where there was none."""
+        try:
+            self._path.unlink()
+        except OSError:
+            return False
+        logger.warning("The disk is full: the room set aside in %s is given back", self._path)
+        return True
+
+    def release_if_full(self) -> None:
+        """Give the room back where there is less than that left."""
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(self._path.parent).free < self.SIZE:
+                self.release()

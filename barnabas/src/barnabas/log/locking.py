@@ -72,7 +72,7 @@ else:
         try:
             pid = struct.unpack("hhqqi4x", fcntl.fcntl(fd, fcntl.F_GETLK, query))[4]
             with open(f"/proc/{pid}/cmdline", "rb") as f:
-                command = f.read().replace(b"\0", b" ").decode(errors="replace").strip()
+                command = " ".join(f.read().replace(b"\0", b" ").decode(errors="replace").split())
         except OSError:
             return "another process"
         return f"process {pid} ({command[:160]})" if command else f"process {pid}"

@@ -76,6 +76,8 @@ class PartitionLog:
         self.log_end_offset = 0
         self.recovery_point = 0
         self.producers = ProducerStates()
+        #: where the newest durable snapshot of the producers stands, -1 where that is not known
+        self.snapshot_offset = -1
         self.epochs: list[tuple[int, int]] = []
         self.on_roll: Callable[[PartitionLog], None] = PartitionLog.flush
         self.messages_in = 0
@@ -321,12 +323,15 @@ class PartitionLog:
         Where no producer was ever known none is written, except on a roll (`always`): recovery then need not read
         what lies in front of it. Raises `StorageError` with `sync`; else a missing snapshot only costs time.
         """
+        if self.snapshot_offset == self.log_end_offset:
+            return  # nothing came since
         if not always and not self.producers.producers and not any(self.folder.glob("*.snapshot")):
             return
         path = self.folder / file_name(self.log_end_offset, ".snapshot")
         bases = {file_name(segment.base_offset, ".snapshot") for segment in self.segments}
         try:
             self.producers.save(path, sync=sync)
+            self.snapshot_offset = self.log_end_offset if sync else -1
             for other in self.folder.glob("*.snapshot"):
                 if other.name != path.name and other.name not in bases:
                     other.unlink(missing_ok=True)

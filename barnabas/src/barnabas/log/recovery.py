@@ -141,7 +141,7 @@ def _load(log: PartitionLog, snapshots: list[int], *, clean: bool, recovery_poin
     highest = log.segments[min(to_rebuild)].base_offset if to_rebuild else None
     if not clean:
         highest = recovery_point if highest is None else min(highest, recovery_point)
-    replay_from = _load_snapshot(log, snapshots, highest)
+    replay_from = _load_snapshot(log, snapshots, highest, clean)
     if replay_from is None:  # after a clean stop no snapshot at all means that no producer was known
         replay_from = _NOTHING if clean and not snapshots and not to_rebuild else 0
     epochs_known = bool(log.epochs)
@@ -179,13 +179,14 @@ def _load(log: PartitionLog, snapshots: list[int], *, clean: bool, recovery_poin
         write_epochs(log.folder / LEADER_EPOCHS, log.epochs)
 
 
-def _load_snapshot(log: PartitionLog, snapshots: list[int], highest: int | None) -> int | None:
+def _load_snapshot(log: PartitionLog, snapshots: list[int], highest: int | None, clean: bool) -> int | None:
     """Load the newest valid snapshot that is not beyond an offset, and drop those beyond; return its offset."""
     found = None
     for offset in reversed(snapshots):
         path = _snapshot_path(log, offset)
         if found is None and (highest is None or offset <= highest) and log.producers.load(path):
             found = offset
+            log.snapshot_offset = offset if clean else -1
         elif found is None:
             logger.info("%s-%d: dropped the producer snapshot %s", log.topic, log.partition, path.name)
             path.unlink(missing_ok=True)

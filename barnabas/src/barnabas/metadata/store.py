@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,6 +28,7 @@ from barnabas.metadata.image import MetadataImage
 from barnabas.metadata.reading import Metadata
 from barnabas.metadata.snapshot import control_pairs, write_snapshot
 from barnabas.protocol.batch import CONTROL, build_batch
+from barnabas.protocol.errors import ErrorCode, KafkaError
 from barnabas.protocol.records import control
 from barnabas.protocol.records import metadata as r
 from barnabas.protocol.schema import Message
@@ -70,6 +71,8 @@ class MetadataStore:
         self._state = Metadata()
         self.formatted: list[Message] = []
         self._log: PartitionLog | None = None
+        #: make room on a full disk; False where there is none to be made
+        self.on_full: Callable[[], bool] = lambda: False
 
     @property
     def image(self) -> MetadataImage:
@@ -197,7 +200,12 @@ class MetadataStore:
             self._shorten(now)
 
     def _append(self, batch: bytearray, now: int) -> None:
-        self.log.append(memoryview(batch), now, client=False)
+        try:
+            self.log.append(memoryview(batch), now, client=False)
+        except KafkaError as e:
+            if e.code != ErrorCode.KAFKA_STORAGE_ERROR or not self.on_full():
+                raise
+            self.log.append(memoryview(batch), now, client=False)
         self.log.flush()
         self._state.size += len(batch)
 

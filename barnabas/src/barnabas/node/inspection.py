@@ -44,7 +44,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Hold what the metadata and the directory say of a partition. `producers_since` in milliseconds: later ones count."""
+    """Hold what the metadata and the directory say of a partition.
+
+    Producers that wrote after `producers_since`, in milliseconds, must be remembered.
+    """
 
     name: str
     topic_id: bytes
@@ -152,7 +155,7 @@ class _Partition:
     def _tail(self, data: memoryview, position: int, path: Path, *, is_last: bool) -> None:
         lost = len(data) - position
         if self._expected.clean or not is_last or goes_on(data, position):
-            self._problem(path, f"byte {position} begins no valid batch; Kafka would lose the {lost} bytes from there on")
+            self._problem(path, f"byte {position} begins no valid batch; Kafka would lose {lost} bytes from there on")
         else:
             self._report.notes.append(f"{self._expected.name}: Kafka cuts a torn tail of {lost} bytes")
 
@@ -165,9 +168,11 @@ class _Partition:
                 self._open.setdefault(header.producer_id, header.base_offset)
             return
         began = self._open.pop(header.producer_id, None)
-        for record in read_records(header, bytes(data[at : at + header.size])):
-            if began is not None and int.from_bytes((record.key or b"")[2:4], "big") == _ABORT:
-                aborted.append((header.producer_id, header.last_offset))
+        if began is None:
+            return
+        records = read_records(header, bytes(data[at : at + header.size]))
+        if any(int.from_bytes((record.key or b"")[2:4], "big") == _ABORT for record in records):
+            aborted.append((header.producer_id, header.last_offset))
 
     # --- what a clean stop promises -------------------------------------------------------------------------
 

@@ -77,6 +77,7 @@ class Node:
             data, self._voter(), TopicConfig.of({"retention.ms": "-1"}, config),
             snapshot_bytes=config.metadata_log_max_record_bytes_between_snapshots,
         )
+        self.store.on_full = self.directory.reserve.release
         self.topics = TopicAdmin(self)
         self.retention = Retention(self)
         self.groups = GroupCoordinator(self._group_config(), self._write_group, self.timers, self.clock.now_ms)
@@ -135,6 +136,7 @@ class Node:
         except BaseException:
             self.stop(clean=False)
             raise
+        self.directory.reserve.make()
         self.retention.start()
         self._schedule_offset_expiry()
 

@@ -71,6 +71,7 @@ class Retention:
     def _later_checkpoint(self) -> None:
         def write() -> None:
             self._node.directory.write_checkpoints()
+            self._node.directory.reserve.make()
             self._later_checkpoint()
 
         seconds = self._node.config.log_flush_offset_checkpoint_interval_ms / 1000
