@@ -161,6 +161,13 @@ def test_time_is_moved_for_retention(broker: Broker) -> None:
         assert wire.request(ListOffsetsRequest(-1, 0, [asked]), 5).topics[0].partitions[0].offset == 1
 
 
+def test_a_failed_start_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(BarnabasError):
+        Broker(properties={"num.partitions": "x"}).start()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_wrong_key_is_named() -> None:
     with pytest.raises(BarnabasError, match=r"Invalid value x for configuration num\.partitions"):
         Broker(properties={"num.partitions": "x"}).start()

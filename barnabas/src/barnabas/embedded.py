@@ -80,11 +80,15 @@ class Broker:
             raise BarnabasError("The broker is running already")
         if self._folder is None:
             self._folder = self._given or Path(tempfile.mkdtemp(prefix="barnabas-"))
-        runner: _Runner
-        if self._process:
-            runner = _ProcessRunner(self._folder, self._listen, self._properties)
-        else:
-            runner = _ThreadRunner(self._folder, self._listen, self._properties)
+        kind = _ProcessRunner if self._process else _ThreadRunner
+        fresh = not any(self._folder.iterdir()) if self._folder.exists() else True
+        try:
+            runner = kind(self._folder, self._listen, self._properties)
+        except BaseException:
+            if self._given is None and fresh:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder = None
+            raise
         self._runner = runner
         self._listen = [*_with_port(self._listen[:1], runner.port), *self._listen[1:]]
         return self

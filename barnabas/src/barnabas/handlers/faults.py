@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from barnabas.handlers.context import Answer, Deferred, Request
+from barnabas.handlers.context import Answer, CloseConnection, Deferred, Request
 from barnabas.node.node import Node
 from barnabas.protocol.api import APIS
 from barnabas.protocol.errors import BarnabasError, ErrorCode
@@ -70,7 +70,10 @@ def serve(faults: Faults, node: Node, request: Request, handler: Callable[[Node,
     deferred = Deferred()
 
     def late() -> None:
-        answer = handler(node, request) if code is None else failed(request, code)
+        try:
+            answer = handler(node, request) if code is None else failed(request, code)
+        except CloseConnection:
+            answer = None  # the connection waits on without an answer, which a delayed request must bear
         if isinstance(answer, Deferred):
             answer.listen(deferred.resolve)
         else:
