@@ -12,7 +12,6 @@ from typing import cast
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from .conftest import SHARED, START, Run, finish, playing
 
 from barnabas_quant.bus import (
     MARKET_TOPICS,
@@ -32,6 +31,8 @@ from barnabas_quant.feeds.player import Player, Progress
 from barnabas_quant.feeds.recording import write_capture
 from barnabas_quant.feeds.sources import CaptureSource
 from barnabas_quant.verify import sums_of_capture, verify
+
+from .conftest import SHARED, START, Run, finish, playing
 
 NAMES = [spec.name for spec in MARKET_TOPICS]
 

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from .conftest import SHARED
 
 from barnabas_quant.errors import BookGapError
 from barnabas_quant.feeds import BinanceDecoder, Capture
 from barnabas_quant.model import Book, OrderBook, Record, Tick, units
+
+from .conftest import SHARED
 
 
 def records(path: Path) -> Iterable[Record]:

@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from .conftest import eventually
 
 from barnabas_quant.endpoints import only_one, read_endpoints, remove_endpoints, write_endpoints
 from barnabas_quant.errors import ChildError, QuantError
 from barnabas_quant.processes import Child, check_port, end_leftover, split_address, started
+
+from .conftest import eventually
 
 SLEEPER = [sys.executable, "-c", "print('ready', flush=True); import signal; signal.pause()"]
 

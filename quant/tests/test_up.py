@@ -11,10 +11,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from .conftest import Run, eventually, finish, playing
 
 from barnabas_quant.endpoints import read_endpoints
 from barnabas_quant.processes import started
+
+from .conftest import Run, eventually, finish, playing
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("barnabas") is None, reason="no broker to start: the package barnabas is not installed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from barnabas.config.broker import BROKER_KEYS
 from barnabas.config.definitions import ConfigException, ConfigKey, ConfigType, Secret, parse, render
 from barnabas.config.topic import TOPIC_KEYS

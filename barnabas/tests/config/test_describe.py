@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from barnabas.config.describe import Entry, ResourceType, Source, describe
 from barnabas.config.server import ServerConfig
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from barnabas.config.definitions import ConfigException
 from barnabas.config.listeners import Listener
 from barnabas.config.properties import from_environment

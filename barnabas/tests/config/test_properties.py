@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from barnabas.config.definitions import ConfigException
 from barnabas.config.properties import from_environment, load, parse_properties
 

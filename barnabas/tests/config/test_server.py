@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from barnabas.config.definitions import ConfigException
 from barnabas.config.properties import parse_properties
 from barnabas.config.server import ServerConfig

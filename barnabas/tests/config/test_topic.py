@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from barnabas.config.definitions import ConfigException
 from barnabas.config.server import ServerConfig
 from barnabas.config.topic import TOPIC_KEYS, TopicConfig, validate_topic_configs

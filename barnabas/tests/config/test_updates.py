@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from barnabas.config.broker import BROKER_KEYS
 from barnabas.config.definitions import ConfigException, ConfigRequestException
 from barnabas.config.durations import parse_duration

@@ -8,6 +8,11 @@ from typing import Any, NamedTuple
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatch as AioBatch
 from aiokafka.record.default_records import DefaultRecordBatchBuilder as AioBuilder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kafka.record.default_records import DefaultRecordBatch as KafkaBatch
+from kafka.record.default_records import DefaultRecordBatchBuilder as KafkaBuilder
+
 from barnabas.protocol.batch import (
     CONTROL,
     HEADER_SIZE,
@@ -27,10 +32,6 @@ from barnabas.protocol.batch import (
 )
 from barnabas.protocol.compression import CODECS, compress
 from barnabas.protocol.errors import ErrorCode, KafkaError
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from kafka.record.default_records import DefaultRecordBatch as KafkaBatch
-from kafka.record.default_records import DefaultRecordBatchBuilder as KafkaBuilder
 
 EXAMPLES = settings(max_examples=40, deadline=None, database=None)
 NAMES = ["none", "gzip", "snappy", "lz4", "zstd"]

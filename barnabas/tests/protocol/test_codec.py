@@ -12,6 +12,9 @@ import kafka.protocol.metadata
 import kafka.protocol.producer
 import kafka.protocol.sasl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from barnabas.protocol.api import APIS
 from barnabas.protocol.codec import decode, encode
 from barnabas.protocol.errors import SchemaError
@@ -30,8 +33,6 @@ from barnabas.protocol.messages.metadata import MetadataRequest
 from barnabas.protocol.records.consumer_groups import ClassicMemberMetadata, ConsumerGroupMemberMetadataValue
 from barnabas.protocol.records.control import Endpoint, KRaftVersionFeature, VotersRecord, VotersRecordVoter
 from barnabas.protocol.schema import Field, Message, Struct, fields_of, in_range, span
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from ..values import make
 

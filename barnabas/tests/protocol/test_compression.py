@@ -10,11 +10,12 @@ from random import Random
 import cramjam
 import pytest
 from aiokafka import codec as aio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from barnabas.protocol import compression
 from barnabas.protocol.compression import CODECS, GZIP, LZ4, MAX_INFLATED, NONE, SNAPPY, ZSTD, compress, decompress
 from barnabas.protocol.errors import ErrorCode, KafkaError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 PACKED = {"gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
 EXAMPLES = settings(max_examples=50, deadline=None, database=None)

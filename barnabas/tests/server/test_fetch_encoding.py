@@ -6,6 +6,9 @@ from itertools import groupby
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from barnabas.handlers.fetch import Result, encode_fetch
 from barnabas.handlers.fetch_sessions import FetchPartition
 from barnabas.log.producers import AbortedTransaction as Aborted
@@ -17,8 +20,6 @@ from barnabas.protocol.messages.fetch import (
     FetchResponse,
     PartitionData,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def results(chance: Random, by_id: bool) -> list[Result]:

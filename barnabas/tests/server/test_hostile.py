@@ -13,14 +13,15 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from barnabas.handlers.registry import ROUTES
 from barnabas.protocol.batch import build_batch
 from barnabas.protocol.messages.api_versions import ApiVersionsRequest
 from barnabas.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from barnabas.protocol.messages.metadata import MetadataRequest
 from barnabas.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from ..values import make
 from ..wire import Closed, Wire, frame
