@@ -204,8 +204,12 @@ def raw_producer(bootstrap: str) -> RawProducer:
     """Write three batches with an idempotent producer made by hand; return what its retry of the last one sends."""
     create(bootstrap, "retried")
     with Wire.to(bootstrap) as wire:
-        answer = wire.request(ip.InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=60000), 4)
-        assert answer.error_code == 0
+        request = ip.InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=60000)
+        end = time.monotonic() + TIMEOUT_S
+        while (answer := wire.request(request, 4)).error_code == 14:  # a fresh Kafka has no block of ids yet
+            assert time.monotonic() < end, "no producer id"
+            time.sleep(0.05)
+        assert answer.error_code == 0, answer
         now = int(time.time() * 1000)
         for first in (0, 4, 8):
             batch = build_batch(

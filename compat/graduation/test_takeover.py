@@ -179,3 +179,31 @@ def test_a_running_kafka_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(RuntimeError, match="did not start"):
             kafka.__enter__()
         assert "Failed to acquire lock" in kafka.log
+
+
+def test_a_static_quorum_stays_one(tmp_path: Path) -> None:
+    """A directory of kraft.version 0, whose voters stand in the settings alone, is handed back with them."""
+    data, ours = tmp_path / "data", tmp_path / "ours.properties"
+    port, controller = peer.free_port(), peer.free_port()
+    settings = peer.server_properties(data, port, controller)
+    del settings["controller.quorum.bootstrap.servers"]
+    settings["controller.quorum.voters"] = f"1@127.0.0.1:{controller}"
+    properties = peer.write_properties(tmp_path / "server.properties", settings)
+    peer.format_directory(properties)
+    with Kafka(properties, tmp_path) as kafka:
+        raw = scenario.raw_producer(kafka.bootstrap)
+        held = observe(kafka.bootstrap, ())
+    with Broker(data, properties={"node.id": "1"}, process=True) as broker:
+        assert observe(broker.bootstrap, ()).records == held.records
+        retry(broker.bootstrap, raw)
+        scenario.produce(broker.bootstrap, "retried", 10)
+        scenario.commit_simple(broker.bootstrap, "simple-group", "retried", 1, 5)
+        held = observe(broker.bootstrap, ("simple-group",))
+    command = [sys.executable, "-m", "barnabas", "graduate", str(data), "--output", str(ours)]
+    assert subprocess.run(command, check=False).returncode == 0
+    assert "controller.quorum.voters=1@127.0.0.1:" in ours.read_text()
+    with Kafka(ours, tmp_path) as kafka:
+        assert observe(kafka.bootstrap, ("simple-group",)) == held
+        retry(kafka.bootstrap, raw)
+        kafka.stop()
+        assert kafka.complaints == []
