@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from barnabas.log.partition import PartitionLog
@@ -93,6 +93,7 @@ def test_the_latest_record(tmp_path: Path) -> None:
 
 
 @settings(max_examples=int(os.environ.get("BARNABAS_EXAMPLES", "60")), deadline=None)
+@example(times=[[0], [0], [1], [0]], segment=400, interval=0, clean=True, restart=True)  # an entry of zeros is one
 @given(
     times=st.lists(st.lists(st.integers(-3, 60), min_size=1, max_size=4), min_size=1, max_size=40),
     segment=st.sampled_from([150, 400, 100_000]), interval=st.sampled_from([0, 200, 4096]), clean=st.booleans(),

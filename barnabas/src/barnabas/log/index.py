@@ -128,9 +128,11 @@ class TimeIndex:
         """Read the file; False where its entries do not rise."""
         self._timestamps, self._offsets = array("q"), array("q")
         data = self.file.entries()
-        for timestamp, relative in _TIME_ENTRY.iter_unpack(data):
-            if timestamp == 0 and relative == 0:
-                break  # what Kafka's preallocation leaves after a crash
+        # zeros at the end are what Kafka's preallocation leaves after a crash; alone, they are an entry of 1970
+        used = -(-len(data.rstrip(b"\0")) // _TIME_ENTRY.size) * _TIME_ENTRY.size
+        if len(data) == _TIME_ENTRY.size:
+            used = len(data)
+        for timestamp, relative in _TIME_ENTRY.iter_unpack(data[:used]):
             if timestamp < 0 or relative < 0:
                 return False
             if self._timestamps and (timestamp <= self._timestamps[-1] or self._base + relative < self._offsets[-1]):
