@@ -229,7 +229,7 @@ def test_the_simulated_market_goes_on_after_a_kill(bootstrap: str, seed: int, qu
     counts = partition_counts(bootstrap, NAMES)
     for _ in range(3):
         process = quant("up", "--kafka", bootstrap, "--seed", str(seed), "--speed", "60")
-        playing(process, "sent=[0-9]{5}")  # a minute has some 10,000 records
+        playing(process, "sent=[0-9]{5}")  # most of a minute
         process.kill()
         finish(process)
     process = quant("up", "--kafka", bootstrap, "--seed", str(seed), "--speed", "60")
@@ -265,7 +265,7 @@ def test_the_simulated_market_goes_on_after_a_kill(bootstrap: str, seed: int, qu
                 partition = (made.topic, partition_of(made.key, counts[made.topic]))
                 if frame.sequence <= marks[partition][-1]:
                     expected[partition].append(frame.sequence)
-    assert max(starts) >= 4
+    assert max(starts) >= 3  # four runs of 10,000 records and more, some 13,300 a minute
     assert marks == expected
 
 
