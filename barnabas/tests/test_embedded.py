@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from barnabas.embedded import BarnabasError, Broker
 from barnabas.protocol.messages.heartbeat import HeartbeatRequest
@@ -160,6 +161,30 @@ def test_time_is_moved_for_retention(broker: Broker) -> None:
     asked = ListOffsetsTopic("short", [ListOffsetsPartition(0, -1, -2)])
     with Wire.to(broker.bootstrap) as wire:
         assert wire.request(ListOffsetsRequest(-1, 0, [asked]), 5).topics[0].partitions[0].offset == 1
+
+
+def test_a_topic_is_emptied_by_a_second_of_retention(broker: Broker) -> None:
+    """Change retention.ms to 1000, wait, change it back: Kafka would look after five minutes."""
+    broker.create_topic("full")
+    produce(broker.bootstrap, "full", ["a", "b"])
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+
+    def change(value: str | None) -> None:
+        kind = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
+        entry = ConfigEntry("retention.ms", value or "", incremental_operation=kind)
+        resource = ConfigResource(ConfigResource.Type.TOPIC, "full", incremental_configs=[entry])
+        for done in admin.incremental_alter_configs([resource]).values():
+            done.result(10)
+
+    change("1000")
+    earliest = ListOffsetsTopic("full", [ListOffsetsPartition(0, -1, -2)])
+    deadline = time.monotonic() + 10
+    with Wire.to(broker.bootstrap) as wire:
+        while wire.request(ListOffsetsRequest(-1, 0, [earliest]), 5).topics[0].partitions[0].offset != 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    change(None)
+    assert produce(broker.bootstrap, "full", ["c"]) == [2]
 
 
 def test_a_failed_start_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
