@@ -182,10 +182,15 @@ def test_a_client_that_sends_and_never_reads_is_not_read_from(broker: BrokerProc
 
 
 def test_a_large_frame_in_small_pieces(broker: BrokerProcess) -> None:
-    """The buffer grows by doubling: reading 60 MB costs a few copies, not one for each piece."""
-    began = time.monotonic()
-    assert produce(broker, TOPIC, 60 * MEGABYTE) == 10  # MESSAGE_TOO_LARGE
-    assert time.monotonic() - began < 4
+    """The buffer grows by doubling: four times the bytes cost four times the copies, not sixteen times."""
+
+    def seconds(size: int) -> float:
+        began = time.monotonic()
+        assert produce(broker, TOPIC, size) == 10  # MESSAGE_TOO_LARGE
+        return time.monotonic() - began
+
+    small = min(seconds(20 * MEGABYTE) for _ in range(3))
+    assert min(seconds(80 * MEGABYTE) for _ in range(2)) < 10 * small
 
 
 # --- manners ------------------------------------------------------------------------------------------------
@@ -314,7 +319,6 @@ def test_idle_connections_are_closed(tmp_path: Path) -> None:
                 assert busy.request(ApiVersionsRequest("test", "1"), 3).error_code == 0
             assert silent.is_closed()
             assert half.is_closed()
-            assert time.monotonic() - began < 6
             assert waiting.receive()[1].error_code == 0  # whoever waits for an answer is not idle
         broker.check()
 
