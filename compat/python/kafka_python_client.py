@@ -86,7 +86,8 @@ def main() -> None:
             member = KafkaConsumer(topic, bootstrap_servers=servers, group_id=journey.group, heartbeat_interval_ms=300)
 
             def poll() -> frozenset[int]:
-                member.poll(timeout_ms=100)
+                # with polls of 100 ms kafka-python 3.0 now and then forgets its group under load, on Apache Kafka too
+                member.poll(timeout_ms=1000)
                 return frozenset(partition.partition for partition in member.assignment())
 
             return Member(poll, member.close)

@@ -89,6 +89,7 @@ class Connection(asyncio.BufferedProtocol):
         self._waiting: Deferred | None = None
         self._out: Buffers = []
         self._out_bytes = 0
+        self._answered: list[str] = []
         self._writable = True
         self._paused = False
         self._processing = False
@@ -169,6 +170,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._processing:
             return
         self._processing = True
+        began = time.perf_counter()
         try:
             while self._waiting is None and self._writable and not self._closed:
                 unread = self._end - self._start
@@ -190,6 +192,9 @@ class Connection(asyncio.BufferedProtocol):
         if self._start == self._end:
             self._start = self._end = 0
         self._flush()
+        if self._answered:
+            self._broker.metrics.answered(self._answered, time.perf_counter() - began)
+            self._answered.clear()
         self._regulate()
 
     def _regulate(self) -> None:
@@ -237,7 +242,6 @@ class Connection(asyncio.BufferedProtocol):
     # --- requests -------------------------------------------------------------------------------------------
 
     def _serve(self, frame: memoryview) -> None:
-        started = time.perf_counter()
         key, version, correlation, length = _REQUEST.unpack_from(frame) if len(frame) >= 10 else (-1, 0, 0, 0)
         codecs = codecs_for(key, version, controller=self._controller)
         if codecs is None:
@@ -285,12 +289,13 @@ class Connection(asyncio.BufferedProtocol):
             self._refuse("an internal error, see the log")
             return
         if isinstance(answer, Deferred):
-            self._wait(answer, codecs, correlation, version, started)
+            self._wait(answer, codecs, correlation, version)
         else:
-            self._reply(answer, codecs, correlation, version, started)
+            self._reply(answer, codecs, correlation, version)
 
-    def _wait(self, deferred: Deferred, codecs: Codecs, correlation: int, version: int, started: float) -> None:
+    def _wait(self, deferred: Deferred, codecs: Codecs, correlation: int, version: int) -> None:
         self._waiting = deferred
+        started = time.perf_counter()
 
         def resolved(answer: Message | Buffers | None) -> None:
             if self._waiting is not deferred:
@@ -298,7 +303,10 @@ class Connection(asyncio.BufferedProtocol):
             self._waiting = None
             if self._closed:
                 return
-            self._reply(answer, codecs, correlation, version, started)
+            answered = len(self._answered)
+            self._reply(answer, codecs, correlation, version)
+            del self._answered[answered:]  # it is counted with its own time, not with that of its neighbours
+            self._broker.metrics.request(codecs.route.api.name, time.perf_counter() - started)
             self.last_used = time.monotonic()
             if self._processing:
                 return
@@ -309,12 +317,10 @@ class Connection(asyncio.BufferedProtocol):
 
         deferred.listen(resolved)
 
-    def _reply(
-        self, answer: Message | Buffers | None, codecs: Codecs, correlation: int, version: int, started: float
-    ) -> None:
+    def _reply(self, answer: Message | Buffers | None, codecs: Codecs, correlation: int, version: int) -> None:
         name = codecs.route.api.name
         if answer is None:
-            self._broker.metrics.request(name, time.perf_counter() - started)
+            self._answered.append(name)
             return
         if isinstance(answer, list):
             head = b"\x00" if codecs.tagged_response else b""
@@ -338,12 +344,12 @@ class Connection(asyncio.BufferedProtocol):
                 return
             self._out.append(out)
             self._out_bytes += len(out)
-        self._broker.metrics.request(name, time.perf_counter() - started)
+        self._answered.append(name)
 
     def _answer_unknown_versions(self, correlation: int) -> None:
         codecs = codecs_for(Key.API_VERSIONS, 0, controller=self._controller)
         assert codecs is not None
-        self._reply(unsupported_version(), codecs, correlation, 0, time.perf_counter())
+        self._reply(unsupported_version(), codecs, correlation, 0)
 
     def _flush(self) -> None:
         if self._out and self._transport is not None and not self._closed:
