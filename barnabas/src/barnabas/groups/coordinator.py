@@ -152,11 +152,6 @@ class GroupCoordinator:
         """Return the committed offsets of a group by (topic, partition); empty for an unknown group."""
         return self.offsets.get(group_id, {})
 
-    def check_fetch(self, group_id: str, member_id: str | None, epoch: int) -> None:
-        """Admit an OffsetFetch that names a member (v9 and later): only KIP-848 groups have such members."""
-        if group_id == "" and (member_id or epoch >= 0):
-            raise KafkaError(ErrorCode.INVALID_GROUP_ID)
-
     def delete_offsets(self, group_id: str, partitions: Iterable[tuple[str, int]]) -> list[ErrorCode]:
         """Delete committed offsets; those of topics that the group is subscribed to stay. Raises `KafkaError`."""
         _check_id(group_id)
