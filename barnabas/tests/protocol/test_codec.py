@@ -32,7 +32,7 @@ from barnabas.protocol.messages.headers import RequestHeader
 from barnabas.protocol.messages.metadata import MetadataRequest
 from barnabas.protocol.records.consumer_groups import ClassicMemberMetadata, ConsumerGroupMemberMetadataValue
 from barnabas.protocol.records.control import Endpoint, KRaftVersionFeature, VotersRecord, VotersRecordVoter
-from barnabas.protocol.schema import Field, Message, Struct, fields_of, in_range, span
+from barnabas.protocol.schema import Field, Message, Nullable, Struct, V, Wire, fields_of, in_range, span
 
 from ..values import make
 
@@ -91,6 +91,13 @@ def convert(field: Field, value: Any, theirs: Any, version: int) -> Any:
     if field.wire == "uuid":
         return [uuid.UUID(bytes=x) for x in value] if field.array else uuid.UUID(bytes=value)
     return value
+
+
+def test_marks_of_different_kinds_are_never_equal() -> None:
+    """Equal ones share an entry in the cache of `typing`, and a field takes the versions of another."""
+    assert V("7+") != Nullable("7+")
+    assert V("int8") != Wire("int8")
+
 
 
 def without_error(field: Field, chance: Random) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import types
 import typing
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
@@ -19,7 +20,12 @@ Buffer = bytes | bytearray | memoryview
 ZERO_UUID = bytes(16)
 
 
-class Wire(NamedTuple):
+# The marks are no named tuples: those are equal where their fields are, and the first releases of Python 3.11 give one
+# `Annotated` out of their cache for two whose marks are equal, so that `Nullable("7+")` became the `V("7+")` of the field before it.
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
     """Name a primitive wire type."""
 
     name: str
@@ -39,13 +45,15 @@ binary = Annotated[bytes, Wire("bytes")]
 batches = Annotated[Buffer, Wire("records")]
 
 
-class V(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class V:
     """Bound the versions a field exists in, as Kafka writes ranges: `3+`, `0-12`, `5`."""
 
     range: str
 
 
-class Nullable(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Nullable:
     """Bound the versions in which a field may be null, where that is not all of its versions.
 
     A tagged structure is null on the wire only with this mark; without it, None means that it is not sent.
@@ -54,7 +62,8 @@ class Nullable(NamedTuple):
     range: str
 
 
-class Tag(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Tag:
     """Send a field as tagged field `number` in the versions `range`; without a `V` it exists in these alone."""
 
     number: int
