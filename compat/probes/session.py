@@ -136,6 +136,7 @@ class Session:
     _links: list[Link] = field(default_factory=list)
     _seen: dict[str, str] = field(default_factory=dict)
     ids: dict[str, bytes] = field(default_factory=dict)
+    _settled: int = 0
 
     # --- names and versions ---------------------------------------------------------------------------------
 
@@ -264,6 +265,14 @@ class Session:
                     return
             time.sleep(0.02)
         raise TimeoutError(f"{name} never got {partitions} partitions")
+
+    def settle(self) -> None:
+        """Wait until the broker's view of the metadata holds all that was changed before.
+
+        Apache Kafka's controller answers first and the broker follows; a topic made now is seen after what came earlier.
+        """
+        self._settled += 1
+        self.topic(f"settled-{self._settled}")
 
     def fill(self, name: str, *values: bytes, partition: int = 0, timestamp: int = 1_700_000_000_000) -> None:
         """Append one batch of values."""

@@ -31,6 +31,11 @@ PATIENCE = 60.0
 """Seconds after which a condition that did not come true fails the test."""
 
 
+def _heed_interrupts() -> None:
+    """Let Ctrl-C end a child even where the suite is a shell's background job, whose children would ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Program:
     """A child process whose output is read as it comes, standard error included."""
 
@@ -49,6 +54,7 @@ class Program:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
+            preexec_fn=_heed_interrupts,
         )
         self._changed = threading.Condition()
         self._lines: list[str] = []
