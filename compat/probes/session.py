@@ -269,7 +269,7 @@ class Session:
     def settle(self) -> None:
         """Wait until the broker's view of the metadata holds all that was changed before.
 
-        Apache Kafka's controller answers first and the broker follows; a topic made now is seen after what came earlier.
+        Apache Kafka's controller answers first, the broker follows; a topic made now is seen after what came earlier.
         """
         self._settled += 1
         self.topic(f"settled-{self._settled}")

@@ -21,7 +21,7 @@ ZERO_UUID = bytes(16)
 
 
 # The marks are no named tuples: those are equal where their fields are, and the first releases of Python 3.11 give one
-# `Annotated` out of their cache for two whose marks are equal, so that `Nullable("7+")` became the `V("7+")` of the field before it.
+# `Annotated` out of their cache for two whose marks are equal: `Nullable("7+")` became the `V("7+")` of another field.
 
 
 @dataclass(frozen=True, slots=True)
