@@ -27,7 +27,7 @@ from barnabas.metadata.framing import LATEST
 from barnabas.node.node import Node
 from barnabas.protocol.errors import BarnabasError
 from barnabas.server import metrics
-from barnabas.server.connection import Connection
+from barnabas.server.connection import ARRIVALS, Connection
 from barnabas.server.flusher import ThreadFlusher
 
 logger = logging.getLogger(__name__)
@@ -54,6 +54,8 @@ class Broker:
         self.metrics = metrics.Metrics()
         self.faults = Faults()
         self.connections: set[Connection] = set()
+        #: where bytes arrive, whichever connection they come from: each serves or copies them before the loop goes on
+        self.arrivals = memoryview(bytearray(ARRIVALS))
         self._metadata_version = metadata_version
         self._metrics_port = metrics_port
         self._cluster_id = cluster_id

@@ -3,6 +3,10 @@
 Requests of a connection are answered one after the other, as Kafka does: while an answer waits (a fetch without data, a
 join) later frames stay in the buffer. Answers to frames that came together leave in one write.
 
+Bytes arrive in one buffer that all connections share, and are served from there: an idle connection holds none. What
+cannot be served yet (half a frame, a request behind one that waits) moves to a buffer of the connection's own, which
+stays while the connection is busy.
+
 Bytes from outside are not trusted. A frame's size is compared with `socket.request.max.bytes` before memory is taken,
 and the buffer grows only as bytes arrive. Whatever cannot be decoded closes the connection; nothing here ends the
 broker. A client that does not read is not read from either: few answers are made ahead of what it took.
@@ -30,7 +34,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_FIRST_BUFFER: Final = 16 * 1024
+#: how much one read brings into the shared buffer, and the least size of a connection's own
+ARRIVALS: Final = 16 * 1024
+_NO_BUFFER: Final = bytearray()
 #: the least room that a read is given, unless fewer bytes are missing
 _LEAST_ROOM: Final = 4 * 1024
 #: answers of this many bytes are handed to the transport before the next request is served
@@ -82,8 +88,9 @@ class Connection(asyncio.BufferedProtocol):
         self._controller = client.listener.is_controller
         self._max_frame = broker.node.config.socket_request_max_bytes
         self._transport: asyncio.Transport | None = None
-        self._buffer = bytearray(_FIRST_BUFFER)
-        self._view = memoryview(self._buffer)
+        self._arrivals = broker.arrivals
+        self._buffer = _NO_BUFFER  # its own, or while arrivals are served the shared one
+        self._view = memoryview(_NO_BUFFER)
         self._start = 0
         self._end = 0
         self._waiting: Deferred | None = None
@@ -127,6 +134,8 @@ class Connection(asyncio.BufferedProtocol):
             waiting.cancel()
 
     def get_buffer(self, sizehint: int) -> memoryview:
+        if self._buffer is _NO_BUFFER:
+            return self._arrivals
         if len(self._buffer) - self._end < _LEAST_ROOM:
             self._make_room()
         return self._view[self._end :]
@@ -134,7 +143,15 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self._end += nbytes
         self.last_used = time.monotonic()
-        self._process()
+        if self._buffer is _NO_BUFFER:
+            self._view = self._arrivals
+            self._buffer = cast(bytearray, self._view.obj)
+            try:
+                self._process()
+            finally:
+                self._leave_arrivals()
+        else:
+            self._process()
 
     def eof_received(self) -> bool:
         return False
@@ -147,6 +164,14 @@ class Connection(asyncio.BufferedProtocol):
         self._process()
 
     # --- frames ---------------------------------------------------------------------------------------------
+
+    def _leave_arrivals(self) -> None:
+        """Take what is unread out of the shared buffer, which the next connection is about to read into."""
+        unread = self._view[self._start : self._end]
+        self._buffer = bytearray(max(ARRIVALS, 2 * len(unread))) if unread else _NO_BUFFER
+        self._view = memoryview(self._buffer)
+        self._view[: len(unread)] = unread
+        self._start, self._end = 0, len(unread)
 
     def _make_room(self) -> None:
         """Move what is unread to the front of a buffer that has room behind it.
@@ -203,7 +228,7 @@ class Connection(asyncio.BufferedProtocol):
         if transport is None or self._closed:
             return
         stuck = self._waiting is not None or not self._writable
-        full = self._end - self._start >= max(_FIRST_BUFFER, len(self._buffer) // 2)
+        full = self._end - self._start >= max(ARRIVALS, len(self._buffer) // 2)
         if stuck and full and not self._paused:
             self._paused = True
             transport.pause_reading()
@@ -234,10 +259,10 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def shrink(self) -> None:
-        """Give back the buffer that a large frame needed, once it is empty."""
-        if self._end == 0 and len(self._buffer) > _FIRST_BUFFER:
-            self._buffer = bytearray(_FIRST_BUFFER)
-            self._view = memoryview(self._buffer)
+        """Give back the connection's own buffer, once it is empty."""
+        if self._end == 0:
+            self._buffer = _NO_BUFFER
+            self._view = memoryview(_NO_BUFFER)
 
     # --- requests -------------------------------------------------------------------------------------------
 
