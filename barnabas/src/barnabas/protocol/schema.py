@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import types
 import typing
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
@@ -24,8 +23,7 @@ ZERO_UUID = bytes(16)
 # `Annotated` out of their cache for two whose marks are equal: `Nullable("7+")` became the `V("7+")` of another field.
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
+class Wire(msgspec.Struct, frozen=True):
     """Name a primitive wire type."""
 
     name: str
@@ -45,15 +43,13 @@ binary = Annotated[bytes, Wire("bytes")]
 batches = Annotated[Buffer, Wire("records")]
 
 
-@dataclass(frozen=True, slots=True)
-class V:
+class V(msgspec.Struct, frozen=True):
     """Bound the versions a field exists in, as Kafka writes ranges: `3+`, `0-12`, `5`."""
 
     range: str
 
 
-@dataclass(frozen=True, slots=True)
-class Nullable:
+class Nullable(msgspec.Struct, frozen=True):
     """Bound the versions in which a field may be null, where that is not all of its versions.
 
     A tagged structure is null on the wire only with this mark; without it, None means that it is not sent.
@@ -62,8 +58,7 @@ class Nullable:
     range: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(msgspec.Struct, frozen=True):
     """Send a field as tagged field `number` in the versions `range`; without a `V` it exists in these alone."""
 
     number: int
