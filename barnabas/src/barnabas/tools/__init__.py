@@ -1,0 +1,1 @@
+"""Kafka's command-line tools: clients of any Kafka, one module for each script."""

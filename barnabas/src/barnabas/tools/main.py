@@ -1,0 +1,81 @@
+"""Run a script of Kafka's bin folder, under any of its names.
+
+A tool's module has a SUMMARY, its OPTIONS, an EXAMPLE and `run`, which gets the parsed options and returns the exit
+status. What goes wrong ends as in Java's tools: the message, on the stream that Kafka uses, and status 1. There are no
+tracebacks: what a user can mend is said in a line.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
+
+from barnabas.tools.catalog import SCRIPTS, script_of
+from barnabas.tools.errors import ClientError, ConfigError, OptionError, ToolError, UsageError
+
+#: the version of Apache Kafka whose tools these are
+KAFKA_VERSION = "4.3.0"
+
+
+def main() -> int:
+    """Be the console script: the name under which it was started says which tool it is."""
+    name = PurePath(sys.argv[0]).name
+    script = script_of(name)
+    if script is None:
+        print(f"{name} is no script of Kafka's bin folder", file=sys.stderr)
+        return 2
+    return run(script, sys.argv[1:])
+
+
+def run(script: str, arguments: Sequence[str]) -> int:
+    """Run a script with arguments; return its exit status."""
+    entry = SCRIPTS[script]
+    if entry.module is None:
+        print(f"{script} is not there yet: it will {entry.summary}.", file=sys.stderr)
+        return 2
+    try:
+        module: Any = importlib.import_module(f"barnabas.tools.{entry.module}")
+        status = _run(script, module, list(arguments))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(script: str, module: Any, arguments: list[str]) -> int:
+    from barnabas.tools.options import HELP, VERSION, parse, usage
+
+    options = (*module.OPTIONS, HELP, VERSION)
+
+    def help_page() -> str:
+        return usage(script, module.SUMMARY, options, module.EXAMPLE)
+
+    try:
+        parsed = parse(options, arguments)
+        if parsed.has("help"):
+            print(help_page())
+            return 0
+        if parsed.has("version"):
+            print(KAFKA_VERSION)
+            return 0
+        if not arguments and not getattr(module, "WORKS_WITHOUT_ARGUMENTS", False):
+            raise UsageError(module.SUMMARY)
+        status: int = module.run(parsed)
+        return status
+    except UsageError as e:
+        print(e, file=sys.stderr)
+        print(help_page(), file=sys.stderr)
+        return 1
+    except ToolError as e:
+        print(e, file=sys.stdout if e.on_stdout else sys.stderr)
+        return e.status
+    except (OptionError, ConfigError, ClientError) as e:
+        print(e, file=sys.stderr)
+        return 1
