@@ -23,8 +23,8 @@ from barnabas.protocol.messages.metadata import (
     MetadataResponseTopic,
 )
 from barnabas.protocol.schema import Message
-from barnabas.tools.connection import Connection, ConnectionFailed
-from barnabas.tools.errors import AnswerError, ClientError, check
+from barnabas.tools.connection import Connection, ConnectionFailed, UnknownHost
+from barnabas.tools.errors import AnswerError, ClientError, ConfigError
 from barnabas.tools.settings import Settings
 
 #: seconds for which a cluster that does not answer is tried again
@@ -74,13 +74,17 @@ class Cluster:
         addresses = self.settings.bootstrap
         deadline = time.monotonic() + PATIENCE
         while True:
-            problems = []
+            problems: list[ConnectionFailed] = []
             for host, port in addresses:
                 try:
                     self._first = Connection(host, port, self.settings, timeout=_CONNECT)
                     return self._first
                 except ConnectionFailed as e:
-                    problems.append(str(e))
+                    problems.append(e)
+            if all(isinstance(problem, UnknownHost) for problem in problems):
+                for problem in problems:
+                    print(f"WARN [AdminClient clientId={self.settings.client_id}] {problem}", file=sys.stderr)
+                raise ConfigError("No resolvable bootstrap urls given in bootstrap.servers")
             if time.monotonic() + _BACKOFF > deadline:
                 for problem in problems:
                     print(f"WARN [AdminClient clientId={self.settings.client_id}] {problem}", file=sys.stderr)
@@ -250,6 +254,3 @@ def group_by(items: Iterable[K], key: Callable[[K], Any]) -> dict[Any, list[K]]:
     for item in items:
         found.setdefault(key(item), []).append(item)
     return found
-
-
-__all__ = ["GROUP", "TRANSACTION", "Cluster", "Unreachable", "check", "group_by"]

@@ -29,6 +29,10 @@ class ConnectionFailed(ClientError):
     """The connection could not be made, or broke."""
 
 
+class UnknownHost(ConnectionFailed):
+    """The host's name has no address."""
+
+
 class UnsupportedVersion(AnswerError):
     """The broker does not know an API in any version that this client speaks."""
 
@@ -49,6 +53,8 @@ class Connection:
         """The broker's lowest and highest version of each API, by key."""
         try:
             self._socket = socket.create_connection((host, port), timeout=timeout)
+        except socket.gaierror as e:
+            raise UnknownHost(f"Couldn't resolve server {host}:{port} ({e.strerror})") from e
         except OSError as e:
             raise ConnectionFailed(
                 f"Connection to {host}:{port} could not be established. Node may not be available. "

@@ -26,6 +26,8 @@ class UsageError(OptionError):
 class ConfigError(BarnabasError):
     """A client's configuration is wrong; the text is that of Java's ConfigException."""
 
+    exception = "org.apache.kafka.common.config.ConfigException"
+
 
 class ClientError(BarnabasError):
     """The cluster cannot be reached, or refused the connection."""

@@ -1,8 +1,9 @@
 """Run a script of Kafka's bin folder, under any of its names.
 
 A tool's module has a SUMMARY, its OPTIONS, an EXAMPLE and `run`, which gets the parsed options and returns the exit
-status. What goes wrong ends as in Java's tools: the message, on the stream that Kafka uses, and status 1. There are no
-tracebacks: what a user can mend is said in a line.
+status; or, where Java's tool uses argparse4j, a function `parser` in the place of OPTIONS, which adds arguments and
+subcommands to a parser of `commands.py`, and `run` gets its namespace. What goes wrong ends as in Java's tools: the
+message, on the stream that Kafka uses, and status 1. There are no tracebacks: what a user can mend is said in a line.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ KAFKA_VERSION = "4.3.0"
 
 def main() -> int:
     """Be the console script: the name under which it was started says which tool it is."""
-    name = PurePath(sys.argv[0]).name
+    return run_as(PurePath(sys.argv[0]).name, sys.argv[1:])
+
+
+def run_as(name: str, arguments: Sequence[str]) -> int:
+    """Run the script that a command names, in any spelling; return its exit status, 2 where there is none."""
     script = script_of(name)
     if script is None:
         print(f"{name} is no script of Kafka's bin folder", file=sys.stderr)
         return 2
-    return run(script, sys.argv[1:])
+    return run(script, arguments)
 
 
 def run(script: str, arguments: Sequence[str]) -> int:
@@ -50,17 +55,29 @@ def run(script: str, arguments: Sequence[str]) -> int:
 
 
 def _run(script: str, module: Any, arguments: list[str]) -> int:
+    begin = _with_commands if hasattr(module, "parser") else _with_options
+    try:
+        return begin(script, module, arguments)
+    except ToolError as e:
+        print(e, file=sys.stdout if e.on_stdout else sys.stderr)
+        return e.status
+    except ConfigError as e:
+        # Java's tools show a stack trace here, which says what is wrong in its last lines
+        print(f"Failed to create new KafkaAdminClient\nCaused by: {e.exception}: {e}", file=sys.stderr)
+        return 1
+    except (OptionError, ClientError) as e:
+        print(e, file=sys.stderr)
+        return 1
+
+
+def _with_options(script: str, module: Any, arguments: list[str]) -> int:
     from barnabas.tools.options import HELP, VERSION, parse, usage
 
     options = (*module.OPTIONS, HELP, VERSION)
-
-    def help_page() -> str:
-        return usage(script, module.SUMMARY, options, module.EXAMPLE)
-
     try:
         parsed = parse(options, arguments)
         if parsed.has("help"):
-            print(help_page())
+            print(usage(script, module.SUMMARY, options, module.EXAMPLE))
             return 0
         if parsed.has("version"):
             print(KAFKA_VERSION)
@@ -71,11 +88,14 @@ def _run(script: str, module: Any, arguments: list[str]) -> int:
         return status
     except UsageError as e:
         print(e, file=sys.stderr)
-        print(help_page(), file=sys.stderr)
+        print(usage(script, module.SUMMARY, options, module.EXAMPLE), file=sys.stderr)
         return 1
-    except ToolError as e:
-        print(e, file=sys.stdout if e.on_stdout else sys.stderr)
-        return e.status
-    except (OptionError, ConfigError, ClientError) as e:
-        print(e, file=sys.stderr)
-        return 1
+
+
+def _with_commands(script: str, module: Any, arguments: list[str]) -> int:
+    from barnabas.tools.commands import Commands
+
+    parser = Commands(prog=script, description=module.SUMMARY, epilog=f"Example:\n{module.EXAMPLE.rstrip()}")
+    module.parser(parser)
+    status: int = module.run(parser.parse_args(arguments))
+    return status

@@ -24,11 +24,11 @@ class Settings:
         self.properties = dict(properties)
         if bootstrap is not None:
             self.properties["bootstrap.servers"] = bootstrap
+        self.bootstrap = self._bootstrap()
+        """The addresses to begin with: host and port."""
         self.security_protocol = self._choice("security.protocol", "PLAINTEXT", _SECURITY_PROTOCOLS)
 
-    @property
-    def bootstrap(self) -> list[tuple[str, int]]:
-        """Return the addresses to begin with: host and port."""
+    def _bootstrap(self) -> list[tuple[str, int]]:
         found = []
         for text in self.text("bootstrap.servers").split(","):
             text = text.strip()

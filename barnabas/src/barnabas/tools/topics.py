@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from barnabas.protocol.errors import ErrorCode
+from barnabas.protocol.errors import BarnabasError, ErrorCode
 from barnabas.protocol.messages.create_partitions import (
     CreatePartitionsAssignment,
     CreatePartitionsRequest,
@@ -37,7 +37,7 @@ from barnabas.tools.describing import (
     describe_topics,
     is_missing,
 )
-from barnabas.tools.errors import AnswerError, BarnabasError, ToolError, UsageError, check
+from barnabas.tools.errors import AnswerError, ConfigError, ToolError, UsageError, check
 from barnabas.tools.options import JSON, Option, Parsed
 from barnabas.tools.texts import INTERNAL_TOPICS, TopicFilter, java_int, joined, parse_uuid, uuid_text
 
@@ -104,10 +104,13 @@ _COLLISION = (
 def run(options: Parsed) -> int:
     """Do what was asked. Errors are printed as Kafka's tool prints them: on standard output."""
     _check(options)
+    settings = settings_of(options)
     try:
-        with Cluster(settings_of(options)) as cluster:
+        with Cluster(settings) as cluster:
             action = next(name for name in _ACTIONS if options.has(name))
             _DO[action](cluster, options)
+    except ConfigError:
+        raise
     except BarnabasError as e:
         raise ToolError(f"Error while executing topic command : {e}", on_stdout=True) from e
     return 0

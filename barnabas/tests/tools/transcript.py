@@ -1,0 +1,204 @@
+"""Read and write command lines with what came of them.
+
+    # a comment
+    % sorted                     a word on how to compare the next command: see `Case`
+    $ kafka-topics --bootstrap-server {kafka} --create --topic {n}a
+    < a line for its standard input
+    1> a line of its standard output
+    2> a line of its standard error
+    = 0
+
+`{kafka}` is the broker's address, `{n}` begins the names of this run, `{tmp}` is a folder. `write FILE` makes a file of
+its input, `cat FILE` shows one. Lines that begin with `1>`, `2>` and `=` are there in recorded transcripts alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+
+@dataclass
+class Case:
+    """Hold one command. `marks` say how it is compared:
+
+    sorted: the order of lines does not count; no-stderr, no-stdout: that stream does not count; status: only the exit
+    status counts; jvm: the Java tool gets a JVM of its own; kafka, barnabas: it is run on that broker alone; setup: the
+    command prepares the next ones, and whether both tools agree does not count; seconds=N: it may take so long.
+    """
+
+    command: str
+    marks: list[str] = field(default_factory=list)
+    stdin: list[str] = field(default_factory=list)
+    stdout: list[str] = field(default_factory=list)
+    stderr: list[str] = field(default_factory=list)
+    status: int | None = None
+    comment: list[str] = field(default_factory=list)
+
+    def words(self, **names: str) -> list[str]:
+        """Split the command as a shell does, names filled in."""
+        return [fill(word, names) for word in shlex.split(self.command)]
+
+    @property
+    def input(self) -> str:
+        """Return what the command reads."""
+        return "".join(f"{line}\n" for line in self.stdin)
+
+    @property
+    def seconds(self) -> int:
+        """Return how long the command may take."""
+        return next((int(m.removeprefix("seconds=")) for m in self.marks if m.startswith("seconds=")), 60)
+
+
+def fill(text: str, names: dict[str, str]) -> str:
+    """Put names in the place of `{kafka}`, `{n}`, `{tmp}`; other braces stay."""
+    for name, value in names.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+def read(path: Path) -> Iterator[Case]:
+    """Read a file of cases, or a transcript."""
+    marks: list[str] = []
+    comment: list[str] = []
+    case: Case | None = None
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("$ "):
+            if case is not None:
+                yield case
+            case = Case(line[2:], marks, comment=comment)
+            marks, comment = [], []
+        elif line.startswith("% "):
+            marks = [*marks, *line[2:].split()]
+        elif line.startswith("#"):
+            comment = [*comment, line]
+        elif case is not None and line[:2] in ("< ", "<"):
+            case.stdin.append(line[2:])
+        elif case is not None and line[:2] == "1>":
+            case.stdout.append(line[3:])
+        elif case is not None and line[:2] == "2>":
+            case.stderr.append(line[3:])
+        elif case is not None and line.startswith("= "):
+            case.status = int(line[2:])
+        elif line.strip():
+            raise ValueError(f"{path}: cannot read {line!r}")
+    if case is not None:
+        yield case
+
+
+def write(path: Path, cases: Iterable[Case]) -> None:
+    """Write a transcript."""
+    lines = []
+    for case in cases:
+        lines += ["", *case.comment]
+        if case.marks:
+            lines.append(f"% {' '.join(case.marks)}")
+        lines.append(f"$ {case.command}")
+        lines += [f"< {text}" for text in case.stdin]
+        lines += [f"1> {text}".rstrip() for text in case.stdout]
+        lines += [f"2> {text}".rstrip() for text in case.stderr]
+        if case.status is not None:
+            lines.append(f"= {case.status}")
+    path.write_text("\n".join(lines).lstrip("\n") + "\n", encoding="utf-8")
+
+
+# --- masks --------------------------------------------------------------------------------------------------
+
+#: what Java's logging and stack traces print, on either stream
+_NOISE = re.compile(
+    r"^\s*at [\w.$/<>]+\(|^\s*at [\w.$]+/|^\t\.\.\. \d+ more|^Caused by: "
+    r"|^\d{4}-\d\d-\d\dT[\d:.]+Z \S+ (ERROR|WARN|INFO) "
+    r"|^\[\d{4}-\d\d-\d\d [\d:,]+\] (ERROR|WARN|INFO) |^(java|org|joptsimple|net)\.[\w.$]+(Exception|Error)\b|^SLF4J"
+    r"|^WARN \["
+)
+_USAGE = re.compile(r"^Option {2,}(.* )?Description|^------|^usage: ")
+_MASKS = (
+    (re.compile(r"(?<![\w-])[A-Za-z0-9_-]{22}(?![\w-])"), "<id>"),
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<uuid>"),
+    (re.compile(r"\b1[67]\d{11}\b|\b1[78]\d{8}\b"), "<time>"),
+    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,:]\d+)?"), "<time>"),
+)
+
+
+def masked(text: str, names: dict[str, str], *, sort: bool = False) -> list[str]:
+    """Return the lines of an output with what may differ masked; a usage page ends it."""
+    lines = []
+    for line in text.splitlines():
+        if _USAGE.match(line) or re.match(r"^kafka-[a-z0-9-]+: ", line):
+            lines.append("<usage>")
+            break
+        if _NOISE.match(line):
+            continue
+        for name, value in sorted(names.items(), key=lambda item: -len(item[1])):
+            line = line.replace(value, f"{{{name}}}")
+        for pattern, mask in _MASKS:
+            line = pattern.sub(mask, line)
+        lines.append(line.rstrip())
+    while lines and not lines[-1]:
+        lines.pop()
+    return sorted(lines) if sort else lines
+
+
+# --- playing ------------------------------------------------------------------------------------------------
+
+Tool = Callable[[list[str], Case], tuple[int, str, str]]
+"""Run a command line; return status, standard output, standard error."""
+
+_PROGRAM = "import sys; from barnabas.tools.main import run_as; sys.exit(run_as(sys.argv[1], sys.argv[2:]))"
+
+
+def ours(words: list[str], case: Case) -> tuple[int, str, str]:
+    """Run our tool in a process of its own; status 124 where it takes too long."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM, *words], input=case.input, capture_output=True, encoding="utf-8",
+            timeout=case.seconds, check=False, env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        )
+    except subprocess.TimeoutExpired as e:
+        return 124, (e.stdout or b"").decode(), (e.stderr or b"").decode()
+    return done.returncode, done.stdout, done.stderr
+
+
+def play(cases: Iterable[Case], broker: str, address: str, tool: Tool) -> list[Case]:
+    """Run cases against a broker ("kafka" or "barnabas") with a tool; return them with what came of them, masked."""
+    folder = Path(tempfile.mkdtemp(prefix="barnabas-case-"))
+    names = {"kafka": address, "n": f"t{uuid.uuid4().hex[:7]}", "tmp": str(folder)}
+    done = []
+    for case in cases:
+        others = {"kafka", "barnabas"} - {broker}
+        if others & set(case.marks):
+            continue
+        words = case.words(**names)
+        filled = replace(case, stdin=[fill(line, names) for line in case.stdin])
+        if words[0] == "write":
+            Path(words[1]).write_text(filled.input, encoding="utf-8")
+            done.append(replace(case, status=0))
+            continue
+        if words[0] == "cat":
+            status, out, err = 0, Path(words[1]).read_text(encoding="utf-8"), ""
+        else:
+            status, out, err = tool(words, filled)
+        sort = "sorted" in case.marks
+        silent_out = {"no-stdout", "status", "setup"} & set(case.marks)
+        silent_err = {"no-stderr", "status", "setup"} & set(case.marks)
+        done.append(replace(
+            case, status=None if "setup" in case.marks else status,
+            stdout=[] if silent_out else masked(out, names, sort=sort),
+            stderr=[] if silent_err else masked(err, names, sort=sort),
+        ))
+    shutil.rmtree(folder, ignore_errors=True)
+    return done
+
+
+def differ(a: Case, b: Case) -> bool:
+    """Tell whether two outcomes of a command differ."""
+    return (a.status, a.stdout, a.stderr) != (b.status, b.stdout, b.stderr)
