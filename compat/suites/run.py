@@ -15,19 +15,25 @@ from __future__ import annotations
 import argparse
 import re
 import signal
+import struct
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from apis import advertised
 from harness import Options, Suite, SuiteError, cache_folder, run_suite
 from kafka_python import KafkaPython
 from kgo import Kgo
 from librdkafka import Librdkafka
-from results import Expectations, Run, SuiteRun, report
+from results import Expectations, Outcome, Result, Run, SuiteRun, report
 
 HERE = Path(__file__).resolve().parent
 RECORDED = HERE / "apache-kafka-4.3.json"
 SUITES = ("kafka-python", "kgo", "librdkafka", "librdkafka-consumer")
+#: features that tests need, and the API by which a broker shows that it has them
+FEATURES = {"transactions": 24, "acls": 29, "sasl": 36, "scram": 50, "kip-848": 68, "share-groups": 76}
 
 
 def make_suite(name: str) -> Suite:
@@ -64,20 +70,39 @@ def run_broker(names: Sequence[str], address: str, output: Path, args: argparse.
     """Run suites on one broker and store the results after each; raises SuiteError."""
     options = Options(args.jobs, args.records, args.patience, args.only, args.split, args.retries)
     run = Run((args.label if address == args.broker else None) or address)
+    expected = Expectations.load(HERE / "expected.toml")
+    missing = missing_features(address)
     for name in names:
         suite = make_suite(name)
         suite.prepare(cache_folder())
-        tests = select(suite.tests(options), args.only, args.skip)
-        print(f"{name} {suite.version} on {address}: {len(tests)} tests", flush=True)
+        tests, absent = [], []
+        for test in select(suite.tests(options), args.only, args.skip):
+            lacks = expected.needs(name, test) & missing
+            if lacks:
+                absent.append(Result(test, Outcome.SKIPPED, 0.0, f"the broker has no {', '.join(sorted(lacks))}"))
+            else:
+                tests.append(test)
+        print(f"{name} {suite.version} on {address}: {len(tests)} tests, {len(absent)} left out", flush=True)
         done = run.suites.setdefault(name, SuiteRun(name, suite.version))
         output.parent.mkdir(parents=True, exist_ok=True)
         try:
             run_suite(suite, address, output.with_suffix(""), options, tests, done)
+            done.results += absent
             left_out = {result.name: result for result in suite.left_out()}
             done.results += [left_out[test] for test in select(list(left_out), args.only, args.skip)]
         finally:
             run.save(output)
     return run
+
+
+def missing_features(address: str) -> frozenset[str]:
+    """Name the features whose API the broker does not advertise; raises SuiteError where it does not answer."""
+    host, _, port = address.rpartition(":")
+    try:
+        keys = advertised(host, int(port))
+    except (OSError, struct.error) as error:
+        raise SuiteError(f"no broker answers at {address}: {error}") from error
+    return frozenset(feature for feature, key in FEATURES.items() if key not in keys)
 
 
 def select(names: Sequence[str], only: str, skip: str) -> list[str]:
@@ -130,6 +155,7 @@ def main(given: Sequence[str] | None = None) -> int:
             show_list(names, expected, args)
             return 0
         file_name = re.sub(r"[^\w.-]+", "_", args.broker)
+        absent = missing_features(args.broker) if not Path(args.broker).is_file() else frozenset()
         runs = [one_side(args.broker, names, args.output or folder / f"{file_name}.json", args)]
         against = args.against or (str(RECORDED) if RECORDED.exists() else "")
         if against:
@@ -141,7 +167,7 @@ def main(given: Sequence[str] | None = None) -> int:
     except SuiteError as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 2
-    text, bad = report(runs, expected, frozenset(args.without))
+    text, bad = report(runs, expected, frozenset(args.without) | absent)
     print(text)
     return 1 if bad else 0
 
