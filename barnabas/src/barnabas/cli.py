@@ -1,4 +1,4 @@
-"""Offer the command `barnabas`."""
+"""Offer the command `barnabas`: the broker, what goes with it, and each of Kafka's scripts as a subcommand."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ import sys
 from collections.abc import Sequence
 
 from barnabas import __version__
+from barnabas.tools.catalog import script_of
+from barnabas.tools.main import run as run_script
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand; return its exit status."""
-    parser = argparse.ArgumentParser(prog="barnabas", description="Apache Kafka's single-node half, in Python.")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    script = script_of(words[0]) if words else None
+    if script is not None:  # `barnabas topics` is `kafka-topics`
+        return run_script(script, words[1:])
+    parser = argparse.ArgumentParser(
+        prog="barnabas", description="Apache Kafka's single-node half, in Python.",
+        epilog="Each of Kafka's scripts is a command, too: `barnabas topics --list ...` is `kafka-topics --list ...`.",
+    )
     parser.add_argument("--version", action="version", version=f"barnabas {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
@@ -38,11 +47,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     graduate.add_argument("--output", metavar="FILE", help="where to write server.properties (default: DIR)")
     graduate.add_argument("--deep", action="store_true", help="read every record, not only each newest segment")
 
-    parsed = parser.parse_args(arguments)
+    completion = commands.add_parser("completion", help="print a script that completes Kafka's commands in a shell")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    complete = commands.add_parser("complete")  # what that script calls
+    complete.add_argument("line")
+
+    parsed = parser.parse_args(words)
     if parsed.command == "serve":
         from barnabas.server.command import serve as run
 
         return run(parsed)
+    if parsed.command == "completion":
+        from barnabas.tools.completion import script
+
+        print(script(parsed.shell), end="")
+        return 0
+    if parsed.command == "complete":
+        from barnabas.tools.completion import complete as candidates
+
+        print("\n".join(candidates(parsed.line)))
+        return 0
     from barnabas.node.graduate import command
 
     return command(parsed)

@@ -15,6 +15,7 @@ from typing import Any, Final, Self, TypeVar
 
 from barnabas.protocol.error_texts import is_retriable, text_of
 from barnabas.protocol.errors import ErrorCode
+from barnabas.protocol.messages.describe_cluster import DescribeClusterRequest
 from barnabas.protocol.messages.find_coordinator import FindCoordinatorRequest
 from barnabas.protocol.messages.metadata import (
     MetadataRequest,
@@ -24,7 +25,7 @@ from barnabas.protocol.messages.metadata import (
 )
 from barnabas.protocol.schema import Message
 from barnabas.tools.connection import Connection, ConnectionFailed, UnknownHost
-from barnabas.tools.errors import AnswerError, ClientError, ConfigError
+from barnabas.tools.errors import AnswerError, ClientError, ConfigError, check
 from barnabas.tools.settings import Settings
 
 #: seconds for which a cluster that does not answer is tried again
@@ -32,6 +33,8 @@ PATIENCE: Final = 4.0
 _CONNECT: Final = 3.0
 _BACKOFF: Final = 0.1
 GROUP, TRANSACTION = 0, 1
+#: endpoint type of controllers in DescribeCluster
+CONTROLLERS: Final = 2
 
 K = TypeVar("K")
 
@@ -43,8 +46,9 @@ class Unreachable(ClientError):
 class Cluster:
     """Hold the connections to one cluster. `call` names what is being done, in errors, as Java's admin client does."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, patience: float = PATIENCE) -> None:
         self.settings = settings
+        self._patience = patience
         self._first: Connection | None = None
         self._nodes: dict[int, Connection] = {}
         self._addresses: dict[int, tuple[str, int]] = {}
@@ -72,12 +76,12 @@ class Cluster:
         if self._first is not None:
             return self._first
         addresses = self.settings.bootstrap
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self._patience
         while True:
             problems: list[ConnectionFailed] = []
             for host, port in addresses:
                 try:
-                    self._first = Connection(host, port, self.settings, timeout=_CONNECT)
+                    self._first = Connection(host, port, self.settings, timeout=min(_CONNECT, self._patience))
                     return self._first
                 except ConnectionFailed as e:
                     problems.append(e)
@@ -91,8 +95,27 @@ class Cluster:
                 raise Unreachable(f"Timed out waiting for a node assignment. Call: {call}")
             time.sleep(_BACKOFF)
 
+    def _connect(self, host: str, port: int) -> Connection:
+        """Connect to a broker; or, from the address of a controller, to the active one."""
+        connection = Connection(host, port, self.settings, timeout=_CONNECT)
+        if not self.settings.to_controllers:
+            return connection
+        try:
+            answer = connection.request(DescribeClusterRequest(endpoint_type=CONTROLLERS))
+            check(answer.error_code, answer.error_message)
+        except BaseException:
+            connection.close()
+            raise
+        at = next((b for b in answer.brokers if b.broker_id == answer.controller_id), None)
+        if at is None or (at.host, at.port) == (host, port):
+            return connection
+        connection.close()
+        return Connection(at.host, at.port, self.settings, timeout=_CONNECT)
+
     def node(self, node_id: int) -> Connection:
         """Return a connection to one broker. Raises `ClientError` where it is unknown or cannot be reached."""
+        if self.settings.to_controllers:
+            return self.any()
         found = self._nodes.get(node_id)
         if found is not None:
             return found
@@ -101,10 +124,10 @@ class Cluster:
         if node_id not in self._addresses:
             raise ClientError(f"Node {node_id} is not a broker of this cluster")
         host, port = self._addresses[node_id]
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self._patience
         while True:
             try:
-                made = self._nodes[node_id] = Connection(host, port, self.settings, timeout=_CONNECT)
+                made = self._nodes[node_id] = Connection(host, port, self.settings, timeout=min(_CONNECT, self._patience))
                 return made
             except ConnectionFailed:
                 if time.monotonic() + _BACKOFF > deadline:
