@@ -7,6 +7,7 @@ described in alphabetical order, and there is --json.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -116,11 +117,27 @@ def run(options: Parsed) -> int:
     return 0
 
 
+def hint(arguments: list[str]) -> str:
+    """Name the command that does what older documents do with --alter: configure a topic, or delete it."""
+    if "--alter" not in arguments:
+        return ""
+    topic = next((after for word, after in itertools.pairwise(arguments) if word == "--topic"), "TOPIC")
+    if "--delete" in arguments:
+        return f"a topic is deleted without --alter: kafka-topics --bootstrap-server HOST:PORT --delete --topic {topic}"
+    known = {f"--{option.name}" for option in OPTIONS}
+    for word, after in itertools.pairwise((*arguments, "VALUE")):
+        if word.startswith("--") and word not in known:
+            return (
+                "configurations are changed with kafka-configs --bootstrap-server HOST:PORT --alter "
+                f"--entity-type topics --entity-name {topic} --add-config {word[2:]}={after}"
+            )
+    return ""
+
+
 def _check(options: Parsed) -> None:
     if sum(options.has(name) for name in _ACTIONS) != 1:
         raise UsageError(
             "Command must include exactly one action: --list, --describe, --create, --alter or --delete"
-            + (". A topic is deleted with --delete alone" if options.has("alter") and options.has("delete") else "")
         )
     if options.has("delete-config"):
         raise ToolError(
