@@ -175,12 +175,21 @@ class Arena:
         """Return the program to run: itself, or without a namespace a copy with this arena's addresses."""
         if not self.obstacle:
             return program
-        text = program.read_text(encoding="utf-8")
+        copy = self._directory / f"{program.parent.name}_{program.name}"
+        copy.write_text(self.localized(program.read_text(encoding="utf-8")), encoding="utf-8")
+        return copy
+
+    def localized(self, text: str) -> str:
+        """Return a text with this arena's addresses in the place of the documents' ones."""
         for host in ("localhost", "127.0.0.1"):
             text = text.replace(f"{host}:9092", self.first).replace(f"{host}:9093", self.second)
-        copy = self._directory / f"{program.parent.name}_{program.name}"
-        copy.write_text(text, encoding="utf-8")
-        return copy
+        return text
+
+    def type(self, line: str, *typed: str, directory: Path | None = None) -> Program:
+        """Start a line as a shell does, the environment's commands first on its path; `typed` is what it reads."""
+        heredoc = "".join(f"{text}\n" for text in typed)
+        script = f"{f'cd {shlex.quote(str(directory))}; ' if directory else ''}exec {self.localized(line)}"
+        return self.start("bash", "-c", f"{script} <<'TYPED'\n{heredoc}TYPED\n" if typed else script)
 
     def start(self, *command: str) -> Program:
         """Start a command inside the arena."""
