@@ -55,6 +55,11 @@ def test_gzip_of_several_members() -> None:
     assert decompress(GZIP, gzip.compress(b"one ") + gzip.compress(b"two")) == b"one two"
 
 
+def test_lz4_blocks_do_not_depend_on_each_other() -> None:
+    frame = compress(LZ4, b"some bytes" * 100)
+    assert frame[4] & 0x20  # the flag; Kafka's Java clients refuse a frame without it
+
+
 def test_lz4_of_linked_and_independent_blocks() -> None:
     for linked in (True, False):
         packed = bytes(cramjam.lz4.compress(TEXT) if linked else aio.lz4_encode(TEXT))

@@ -57,7 +57,10 @@ def compress(codec: int, data: bytes, level: int | None = None) -> bytes:
             out += len(block).to_bytes(4, "big") + block
         return bytes(out)
     if codec == LZ4:
-        return bytes(cramjam.lz4.compress(data, level=4 if level is None else level))
+        # Kafka's Java clients refuse blocks that depend on each other, which is what lz4.compress makes
+        frame = cramjam.lz4.Compressor(4 if level is None else level, content_checksum=False, block_linked=False)
+        frame.compress(data)
+        return bytes(frame.finish())
     if codec == ZSTD:
         return bytes(cramjam.zstd.compress(data, 3 if level is None else level))
     raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"Unknown compression type {codec}")
