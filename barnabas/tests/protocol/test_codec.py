@@ -168,6 +168,14 @@ VECTORS = [
         ),
         0, "0000026302680100ffffffff0001000701000000050100",
     ),
+    (  # as Apache Kafka 4.3 stored it
+        ConsumerGroupMemberMetadataValue(
+            instance_id=None, rack_id=None, client_id="rdkafka", client_host="/127.0.0.1",
+            subscribed_topic_names=["plain", "txn"], rebalance_timeout_ms=300000, server_assignor=None,
+            classic_member_metadata=None,
+        ),
+        0, "00000872646b61666b610b2f3132372e302e302e310306706c61696e0474786e01000493e00001000100",
+    ),
     (
         ConsumerGroupDescribeResponse(
             groups=[

@@ -227,6 +227,8 @@ def _decoder(w: _Writer, cls: type[Struct], every: list[Field], plain: list[Fiel
 
 
 def _default(w: _Writer, f: Field) -> str:
+    if isinstance(f.default, Struct):
+        return f"{w.bind('default', type(f.default))}()"
     return "[]" if isinstance(f.default, list) else w.bind("default", f.default)
 
 
@@ -268,7 +270,8 @@ def _read(w: _Writer, depth: int, f: Field, version: int, flexible: bool) -> Non
         assert f.struct is not None
         inner = w.bind("decode", codec(f.struct, version, flexible).decode)
         if nullable:
-            w(depth, "marker = b[p]", "p += 1", "if marker == 255:")
+            # a tagged structure begins with 0 or 1, as a length of an array does; any other with the byte -1 or 1
+            w(depth, "marker = b[p]", "p += 1", f"if marker == {255 if f.tag is None else 0}:")
             w(depth + 1, f"{target} = None")
             w(depth, "else:")
             depth += 1
@@ -364,7 +367,7 @@ def _write(w: _Writer, depth: int, f: Field, version: int, flexible: bool) -> No
         assert f.struct is not None
         inner = w.bind("encode", codec(f.struct, version, flexible).encode)
         if nullable:
-            w(depth, "if v is None: out.append(255)", "else:")
+            w(depth, f"if v is None: out.append({255 if f.tag is None else 0})", "else:")
             w(depth + 1, "out.append(1)", f"{inner}(out, v)")
         else:
             w(depth, f"{inner}(out, {w.bind('empty', f.struct)}() if v is None else v)")

@@ -162,7 +162,9 @@ def _resolve(name: str, hint: Any, info: Any) -> Field:
                 todo.extend(members[:1])
         elif isinstance(hint, type) and issubclass(hint, Struct):
             struct_type = hint
-    default = info.default if info.default is not msgspec.NODEFAULT else []
+    default = info.default
+    if default is msgspec.NODEFAULT:
+        default = info.default_factory() if info.default_factory is not msgspec.NODEFAULT else []
     if versions is None:
         versions = tag.range if tag else "0+"
     return Field(name, wire, struct_type, array, optional, versions, nullable, tag, required, default, rigid)

@@ -5,6 +5,8 @@ Source: Kafka's message definitions of the same names.
 
 from typing import Annotated, ClassVar
 
+from msgspec import field
+
 from barnabas.protocol.schema import (
     ZERO_UUID,
     Message,
@@ -87,7 +89,10 @@ class ConsumerGroupMemberMetadataValue(Message):
     subscribed_topic_regex: string | None = ""
     rebalance_timeout_ms: int32 = -1
     server_assignor: string | None = ""
-    classic_member_metadata: Annotated[ClassicMemberMetadata | None, Nullable("0+"), Tag(0, "0+")] = None
+    # what is not sent is an empty structure: Kafka's definition names no default, so None must be sent
+    classic_member_metadata: Annotated[ClassicMemberMetadata | None, Nullable("0+"), Tag(0, "0+")] = field(
+        default_factory=ClassicMemberMetadata
+    )
 
 
 class ConsumerGroupMetadataKey(Message):
