@@ -2,8 +2,10 @@
 """Put the same commands to Java's tools and to ours, on Apache Kafka and on Barnabas, and compare what they print.
 
     compat/tools/fourway.py ADDRESS_OF_KAFKA ADDRESS_OF_BARNABAS [--only SCRIPT,...] [--record] [--show]
+        [--cases FOLDER]
 
-The commands stand in `cases/`, a file for each script. Each file is run four times, with names of its own each time;
+The commands stand in `cases/`, a file for each script (and, for a cluster of three nodes, in `cases-three-nodes/`,
+which --cases chooses). Each file is run four times, with names of its own each time;
 ids, times and addresses are masked, and so are log lines, stack traces and the text of usage pages. Ours must answer as
 Java's does on the same broker. Where the brokers themselves differ is counted, and shown with --show. --record writes
 what Java's tools say on Barnabas to `barnabas/tests/tools/transcripts`, for the tests that need Python alone.
@@ -90,6 +92,7 @@ def main() -> int:
     parser.add_argument("kafka", metavar="ADDRESS_OF_KAFKA", help="- leaves it out")
     parser.add_argument("barnabas", metavar="ADDRESS_OF_BARNABAS", help="- leaves it out")
     parser.add_argument("--only", default="")
+    parser.add_argument("--cases", type=Path, default=HERE / "cases", help="another folder with tables of commands")
     parser.add_argument("--record", action="store_true")
     parser.add_argument("--show", action="store_true")
     chosen = parser.parse_args()
@@ -98,7 +101,7 @@ def main() -> int:
     java = Java()
     total = wrong = apart = 0
     try:
-        for path in sorted((HERE / "cases").glob("*.txt")):
+        for path in sorted(chosen.cases.glob("*.txt")):
             if only and path.stem not in only:
                 continue
             cases = list(read(path))

@@ -8,8 +8,10 @@
     2> a line of its standard error
     = 0
 
-`{kafka}` is the broker's address, `{n}` begins the names of this run, `{tmp}` is a folder. `write FILE` makes a file of
-its input, `cat FILE` shows one. Lines that begin with `1>`, `2>` and `=` are there in recorded transcripts alone.
+`{kafka}` is the broker's address, `{n}` begins the names of this run, `{tmp}` is a folder, `{logs}` one with the files
+of `prepared_logs.py`. `write FILE` makes a file of its input, `cat FILE` shows one; `produce BROKER TOPIC PARTITION
+COUNT [TIME]` writes records 0, 1, ... a millisecond apart; `transact BROKER ID TOPIC` leaves a transaction open. Lines
+that begin with `1>`, `2>` and `=` are there in recorded transcripts alone.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ class Case:
 
     sorted: the order of lines does not count; no-stderr, no-stdout: that stream does not count; status: only the exit
     status counts; jvm: the Java tool gets a JVM of its own; kafka, barnabas: it is run on that broker alone; setup: the
-    command prepares the next ones, and whether both tools agree does not count; seconds=N: it may take so long.
+    command prepares the next ones, and whether both tools agree does not count; seconds=N: it may take so long;
+    figures: every number reads <n>, and of lines that are then the same as the one before only the first is left.
     """
 
     command: str
@@ -115,13 +118,17 @@ def write(path: Path, cases: Iterable[Case]) -> None:
 
 #: what Java's logging and stack traces print, on either stream
 _NOISE = re.compile(
-    r"^\s*at [\w.$/<>]+\(|^\s*at [\w.$]+/|^\t\.\.\. \d+ more|^Caused by: "
-    r"|^\d{4}-\d\d-\d\dT[\d:.]+Z \S+ (ERROR|WARN|INFO) "
-    r"|^\[\d{4}-\d\d-\d\d [\d:,]+\] (ERROR|WARN|INFO) |^(java|org|joptsimple|net)\.[\w.$]+(Exception|Error)\b|^SLF4J"
-    r"|^WARN \["
+    r"^\s*at [\w.$/<>]+\(|^\s*at [\w.$]+/|^\t\.\.\. \d+ more|^Caused by: |^\s*Suppressed: "
+    r"|^\d{4}-\d\d-\d\dT[\d:.]+Z [\w |.-]+ (ERROR|WARN|INFO) "
+    r"|^\[\d{4}-\d\d-\d\d [\d:,]+\] (ERROR|WARN|INFO) |^(java|org|joptsimple|net|com)\.[\w.$]+(Exception|Error)\b"
+    r"|^SLF4J|^WARN \[|^Hint: "
 )
-_USAGE = re.compile(r"^Option {2,}(.* )?Description|^------|^usage: ")
+#: how a JVM begins the line that says what was not caught
+_UNCAUGHT = re.compile(r'^Exception in thread "main" [\w.$]+: ')
+_USAGE = re.compile(r"^Option( \(\* = required\))? {2,}(.* )?Description|^------|^usage: ")
 _MASKS = (
+    (re.compile(r"\blog dir /\S+"), "log dir <path>"),
+    (re.compile(r'"/[^"/]+/[^"]*"'), '"<path>"'),
     (re.compile(r"(?<![\w-])[A-Za-z0-9_-]{22}(?![\w-])"), "<id>"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<uuid>"),
     (re.compile(r"\b1[67]\d{11}\b|\b1[78]\d{8}\b"), "<time>"),
@@ -129,7 +136,10 @@ _MASKS = (
 )
 
 
-def masked(text: str, names: dict[str, str], *, sort: bool = False) -> list[str]:
+_FIGURE = re.compile(r"-?\d+(\.\d+)?(E-?\d+)?|\bNaN\b|\bInfinity\b")
+
+
+def masked(text: str, names: dict[str, str], *, sort: bool = False, figures: bool = False) -> list[str]:
     """Return the lines of an output with what may differ masked; a usage page ends it."""
     lines = []
     for line in text.splitlines():
@@ -138,10 +148,15 @@ def masked(text: str, names: dict[str, str], *, sort: bool = False) -> list[str]
             break
         if _NOISE.match(line):
             continue
+        line = _UNCAUGHT.sub("", line)
         for name, value in sorted(names.items(), key=lambda item: -len(item[1])):
             line = line.replace(value, f"{{{name}}}")
         for pattern, mask in _MASKS:
             line = pattern.sub(mask, line)
+        if figures:
+            line = _FIGURE.sub("<n>", line)
+            if lines and line.rstrip() == lines[-1]:
+                continue
         lines.append(line.rstrip())
     while lines and not lines[-1]:
         lines.pop()
@@ -168,10 +183,44 @@ def ours(words: list[str], case: Case) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+def produce(broker: str, topic: str, partition: str, count: str, time: str = "1000000") -> None:
+    """Write records, values 0, 1, ..., in one batch."""
+    from confluent_kafka import Producer
+
+    producer = Producer({"bootstrap.servers": broker, "linger.ms": 100})
+    for number in range(int(count)):
+        producer.produce(topic, str(number).encode(), partition=int(partition), timestamp=int(time) + number)
+    if producer.flush(20):
+        raise TimeoutError(f"cannot write to {topic}")
+
+
+_OPEN: list[object] = []
+
+
+def transact(broker: str, name: str, topic: str) -> None:
+    """Leave a transaction open, with one record in partition 0 of a topic."""
+    from confluent_kafka import Producer
+
+    producer = Producer({"bootstrap.servers": broker, "transactional.id": name})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce(topic, b"open", partition=0)
+    if producer.flush(20):
+        raise TimeoutError(f"cannot write to {topic}")
+    _OPEN.append(producer)
+
+
 def play(cases: Iterable[Case], broker: str, address: str, tool: Tool) -> list[Case]:
     """Run cases against a broker ("kafka" or "barnabas") with a tool; return them with what came of them, masked."""
     folder = Path(tempfile.mkdtemp(prefix="barnabas-case-"))
     names = {"kafka": address, "n": f"t{uuid.uuid4().hex[:7]}", "tmp": str(folder)}
+    cases = list(cases)
+    if any("{logs}" in case.command for case in cases):
+        sys.path.insert(0, str(Path(__file__).parent))  # the harness of compat has no package around this file
+        from prepared_logs import prepare
+
+        names["logs"] = str(folder / "logs")
+        prepare(folder / "logs")
     done = []
     for case in cases:
         others = {"kafka", "barnabas"} - {broker}
@@ -183,6 +232,10 @@ def play(cases: Iterable[Case], broker: str, address: str, tool: Tool) -> list[C
             Path(words[1]).write_text(filled.input, encoding="utf-8")
             done.append(replace(case, status=0))
             continue
+        if words[0] in ("produce", "transact"):
+            {"produce": produce, "transact": transact}[words[0]](*words[1:])
+            done.append(replace(case, status=0))
+            continue
         if words[0] == "cat":
             status, out, err = 0, Path(words[1]).read_text(encoding="utf-8"), ""
         else:
@@ -192,8 +245,8 @@ def play(cases: Iterable[Case], broker: str, address: str, tool: Tool) -> list[C
         silent_err = {"no-stderr", "status", "setup"} & set(case.marks)
         done.append(replace(
             case, status=None if "setup" in case.marks else status,
-            stdout=[] if silent_out else masked(out, names, sort=sort),
-            stderr=[] if silent_err else masked(err, names, sort=sort),
+            stdout=[] if silent_out else masked(out, names, sort=sort, figures="figures" in case.marks),
+            stderr=[] if silent_err else masked(err, names, sort=sort, figures="figures" in case.marks),
         ))
     shutil.rmtree(folder, ignore_errors=True)
     return done

@@ -25,7 +25,7 @@ from barnabas.protocol.messages.metadata import (
 )
 from barnabas.protocol.schema import Message
 from barnabas.tools.connection import Connection, ConnectionFailed, UnknownHost
-from barnabas.tools.errors import AnswerError, ClientError, ConfigError, check
+from barnabas.tools.errors import AnswerError, AuthenticationFailed, ClientError, ConfigError, check
 from barnabas.tools.settings import Settings
 
 #: seconds for which a cluster that does not answer is tried again
@@ -81,10 +81,14 @@ class Cluster:
             problems: list[ConnectionFailed] = []
             for host, port in addresses:
                 try:
-                    self._first = Connection(host, port, self.settings, timeout=min(_CONNECT, self._patience))
+                    self._first = self._connect(host, port)
                     return self._first
                 except ConnectionFailed as e:
                     problems.append(e)
+                except AuthenticationFailed as e:
+                    told = f"WARN [AdminClient clientId={self.settings.client_id}] {host}:{port}: {e} {e.detail}"
+                    print(told.rstrip(), file=sys.stderr)
+                    raise
             if all(isinstance(problem, UnknownHost) for problem in problems):
                 for problem in problems:
                     print(f"WARN [AdminClient clientId={self.settings.client_id}] {problem}", file=sys.stderr)
@@ -97,7 +101,8 @@ class Cluster:
 
     def _connect(self, host: str, port: int) -> Connection:
         """Connect to a broker; or, from the address of a controller, to the active one."""
-        connection = Connection(host, port, self.settings, timeout=_CONNECT)
+        timeout = min(_CONNECT, self._patience)
+        connection = Connection(host, port, self.settings, timeout=timeout)
         if not self.settings.to_controllers:
             return connection
         try:
@@ -106,11 +111,12 @@ class Cluster:
         except BaseException:
             connection.close()
             raise
+        self._addresses = {b.broker_id: (b.host, b.port) for b in answer.brokers}
         at = next((b for b in answer.brokers if b.broker_id == answer.controller_id), None)
         if at is None or (at.host, at.port) == (host, port):
             return connection
         connection.close()
-        return Connection(at.host, at.port, self.settings, timeout=_CONNECT)
+        return Connection(at.host, at.port, self.settings, timeout=timeout)
 
     def node(self, node_id: int) -> Connection:
         """Return a connection to one broker. Raises `ClientError` where it is unknown or cannot be reached."""
@@ -127,7 +133,8 @@ class Cluster:
         deadline = time.monotonic() + self._patience
         while True:
             try:
-                made = self._nodes[node_id] = Connection(host, port, self.settings, timeout=min(_CONNECT, self._patience))
+                made = Connection(host, port, self.settings, timeout=min(_CONNECT, self._patience))
+                self._nodes[node_id] = made
                 return made
             except ConnectionFailed:
                 if time.monotonic() + _BACKOFF > deadline:
@@ -136,7 +143,9 @@ class Cluster:
 
     @property
     def brokers(self) -> dict[int, tuple[str, int]]:
-        """Return the address of each broker, by its id."""
+        """Return the address of each broker, by its id; of each controller, where they are asked."""
+        if self.settings.to_controllers:
+            self.any("listNodes")
         if not self._addresses:
             self.metadata([])
         return dict(self._addresses)
@@ -155,8 +164,11 @@ class Cluster:
             connection = self.any(call) if node is None else self.node(node)
             try:
                 return connection.request(message, highest=highest, timeout=timeout)
-            except ConnectionFailed:
+            except ConnectionFailed as e:
                 self._forget(connection)
+                if attempt == 2 and node is None:  # a broker that wants SASL hangs up on whoever does not speak it
+                    print(f"WARN [AdminClient clientId={self.settings.client_id}] {e}", file=sys.stderr)
+                    raise Unreachable(f"Timed out waiting for a node assignment. Call: {call}") from e
                 if attempt == 2:
                     raise
         raise AssertionError

@@ -13,6 +13,12 @@ from typing import Any, NoReturn
 class Commands(argparse.ArgumentParser):
     """Be a parser whose errors look like argparse4j's."""
 
+    help_status = 0
+    """The status with which --help ends; some of Java's tools take it for an error."""
+
+    terse = ""
+    """How a tool words its errors, "error: {}", that shows no usage."""
+
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         keywords.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         keywords["allow_abbrev"] = False
@@ -20,6 +26,23 @@ class Commands(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print usage and message, and end with status 1."""
+        if self.terse:
+            print(self.terse.format(_as_argparse4j(message)), file=sys.stderr)
+            raise SystemExit(1)
         self.print_usage(sys.stderr)
         print(f"{self.prog.split()[0]}: error: {message}", file=sys.stderr)
         raise SystemExit(1)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """End: --help and --version call this with status 0."""
+        super().exit(status or self.help_status, message)
+
+
+def _as_argparse4j(message: str) -> str:
+    """Word an error of argparse as argparse4j does, where that is plain."""
+    required = message.removeprefix("the following arguments are required: ")
+    if required != message:
+        return "too few arguments" if required == "command" else f"argument {required} is required"
+    if message == "one of the arguments --bootstrap-server --bootstrap-controller is required":
+        return "You must specify either --bootstrap-controller or --bootstrap-server."
+    return message.removeprefix("argument command: ")

@@ -51,6 +51,10 @@ class Connection:
         """What the broker said about its APIs and features."""
         self.versions: dict[int, tuple[int, int]] = {}
         """The broker's lowest and highest version of each API, by key."""
+        if settings.security_protocol != "PLAINTEXT":
+            from barnabas.tools import security
+
+            security.prepare(settings)  # settings that are wrong are told of whether the broker answers or not
         try:
             self._socket = socket.create_connection((host, port), timeout=timeout)
         except socket.gaierror as e:
@@ -63,13 +67,9 @@ class Connection:
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if settings.security_protocol.endswith("SSL"):
-                from barnabas.tools import security
-
                 self._socket = security.wrap(self._socket, host, settings)
             self._learn_versions(timeout)
             if settings.security_protocol.startswith("SASL"):
-                from barnabas.tools import security
-
                 security.authenticate(self, settings)
         except BaseException:
             self.close()

@@ -28,9 +28,22 @@ class ConfigError(BarnabasError):
 
     exception = "org.apache.kafka.common.config.ConfigException"
 
+    def __init__(self, message: str, *, exception: str | None = None) -> None:
+        super().__init__(message)
+        if exception is not None:
+            self.exception = exception
+
 
 class ClientError(BarnabasError):
     """The cluster cannot be reached, or refused the connection."""
+
+
+class AuthenticationFailed(ClientError):
+    """TLS or SASL failed, which trying again does not mend. `detail` says more than Java's message."""
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class AnswerError(ClientError):
@@ -55,3 +68,16 @@ def check(code: int, message: str | None = None) -> None:
     """Raise `AnswerError` for a code that is not 0."""
     if code:
         raise AnswerError(code, message)
+
+
+def as_java(error: BarnabasError) -> str:
+    """Write an error as Java's exception writes itself: its class, its message."""
+    if isinstance(error, AnswerError):
+        return f"org.apache.kafka.common.errors.{error.exception}: {error}"
+    if isinstance(error, ConfigError):
+        return f"{error.exception}: {error}"
+    if isinstance(error, AuthenticationFailed):
+        return f"org.apache.kafka.common.errors.AuthenticationException: {error}"
+    if isinstance(error, ClientError):
+        return f"org.apache.kafka.common.errors.TimeoutException: {error}"
+    return str(error)

@@ -3,7 +3,8 @@
 A tool's module has a SUMMARY, its OPTIONS, an EXAMPLE and `run`, which gets the parsed options and returns the exit
 status; or, where Java's tool uses argparse4j, a function `parser` in the place of OPTIONS, which adds arguments and
 subcommands to a parser of `commands.py`, and `run` gets its namespace. What goes wrong ends as in Java's tools: the
-message, on the stream that Kafka uses, and status 1. There are no tracebacks: what a user can mend is said in a line.
+message, on the stream that Kafka uses, and status 1 (a module's ERROR, "Error: {}", says how it is dressed). There are
+no tracebacks: what a user can mend is said in a line, if need be with a module's `hint`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import Any
 
 from barnabas.tools.catalog import SCRIPTS, script_of
@@ -24,7 +24,7 @@ KAFKA_VERSION = "4.3.0"
 
 def main() -> int:
     """Be the console script: the name under which it was started says which tool it is."""
-    return run_as(PurePath(sys.argv[0]).name, sys.argv[1:])
+    return run_as(os.path.basename(sys.argv[0]), sys.argv[1:])
 
 
 def run_as(name: str, arguments: Sequence[str]) -> int:
@@ -66,7 +66,8 @@ def _run(script: str, module: Any, arguments: list[str]) -> int:
         print(f"Failed to create new KafkaAdminClient\nCaused by: {e.exception}: {e}", file=sys.stderr)
         return 1
     except (OptionError, ClientError) as e:
-        print(e, file=sys.stderr)
+        print(getattr(module, "ERROR", "{}").format(e), file=sys.stderr)
+        _hint(module, arguments)
         return 1
 
 
@@ -75,7 +76,9 @@ def _with_options(script: str, module: Any, arguments: list[str]) -> int:
 
     options = (*module.OPTIONS, HELP, VERSION)
     try:
-        parsed = parse(options, arguments)
+        if hasattr(module, "prepare"):
+            arguments = module.prepare(arguments)
+        parsed = _parsed(module, parse, options, arguments)
         if parsed.has("help"):
             print(usage(script, module.SUMMARY, options, module.EXAMPLE))
             return 0
@@ -88,8 +91,26 @@ def _with_options(script: str, module: Any, arguments: list[str]) -> int:
         return status
     except UsageError as e:
         print(e, file=sys.stderr)
+        _hint(module, arguments)
         print(usage(script, module.SUMMARY, options, module.EXAMPLE), file=sys.stderr)
         return 1
+
+
+def _parsed(module: Any, parse: Any, options: Any, arguments: list[str]) -> Any:
+    """Parse the options; some of Java's tools (USAGE_AFTER_ERRORS) show the usage for what is wrong there."""
+    try:
+        return parse(options, arguments)
+    except OptionError as e:
+        if getattr(module, "USAGE_AFTER_ERRORS", False):
+            raise UsageError(str(e)) from None
+        raise
+
+
+def _hint(module: Any, arguments: list[str]) -> None:
+    """Say what helps with options that people are known to try, where a module's `hint` knows it."""
+    text = module.hint(arguments) if hasattr(module, "hint") else ""
+    if text:
+        print(f"Hint: {text}", file=sys.stderr)
 
 
 def _with_commands(script: str, module: Any, arguments: list[str]) -> int:
@@ -97,5 +118,8 @@ def _with_commands(script: str, module: Any, arguments: list[str]) -> int:
 
     parser = Commands(prog=script, description=module.SUMMARY, epilog=f"Example:\n{module.EXAMPLE.rstrip()}")
     module.parser(parser)
+    if not arguments and getattr(module, "HELP_WITHOUT_ARGUMENTS", False):
+        parser.print_help()
+        return 0
     status: int = module.run(parser.parse_args(arguments))
     return status

@@ -1,9 +1,9 @@
 """Parse options as joptsimple does, which most of Kafka's tools use, and check how they go together.
 
 `--name value`, `--name=value`, and both with one dash. A required argument is the next word, whatever it looks like; an
-optional one is the next word unless that is an option. Nothing is abbreviated. Words that belong to no option are
-collected. Values are converted when they are asked for, so that errors come where Kafka's come. The error texts are
-joptsimple's and those of Kafka's `CommandLineUtils`.
+optional one is the next word unless that is an option, or no number where one is wanted. Nothing is abbreviated. Words
+that belong to no option are collected. Values are converted when they are asked for, so that errors come where Kafka's
+come. The error texts are joptsimple's and those of Kafka's `CommandLineUtils`.
 """
 
 from __future__ import annotations
@@ -44,9 +44,14 @@ class Parsed:
         self._given: dict[str, list[str]] = {}
         self.words: list[str] = []
         """What belongs to no option."""
+        self.arguments: list[str] = []
+        """The command line as it came."""
+        self.order: list[str] = []
+        """The names of the options as they came, each time."""
 
     def add(self, name: str, value: str | None) -> None:
         """Take an option in, as the parser finds it."""
+        self.order.append(name)
         values = self._given.setdefault(name, [])
         if value is not None:
             values.append(value)
@@ -98,11 +103,23 @@ def _convert(text: str, option: Option) -> Any:
     return number
 
 
+def _may_follow(option: Option, word: str) -> bool:
+    """Tell whether joptsimple takes a word for the argument of an option whose argument may be left out."""
+    if option.kind == "string":
+        return not word.startswith("-")
+    try:
+        _convert(word, option)
+    except OptionError:
+        return False
+    return True
+
+
 def parse(options: Sequence[Option], arguments: Sequence[str]) -> Parsed:
     """Parse a command line. Raises `OptionError` for an unknown option and for a missing argument."""
     known = {option.name: option for option in options}
     parsed = Parsed(options)
     words = list(arguments)
+    parsed.arguments = list(arguments)
     while words:
         word = words.pop(0)
         if word == "--":
@@ -122,7 +139,7 @@ def parse(options: Sequence[Option], arguments: Sequence[str]) -> Parsed:
         elif equals:
             parsed.add(name, value)
         elif option.optional:
-            parsed.add(name, words.pop(0) if words and not words[0].startswith("-") else None)
+            parsed.add(name, words.pop(0) if words and _may_follow(option, words[0]) else None)
         elif words:
             parsed.add(name, words.pop(0))
         else:

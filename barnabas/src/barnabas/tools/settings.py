@@ -9,24 +9,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from barnabas.tools.errors import ConfigError, ToolError
 
-_ADDRESS: Final = re.compile(r"^(?:[0-9a-zA-Z\-%._]*://)?\[?([0-9a-zA-Z\-%._:]*)\]?:([0-9]+)$")
+ADDRESS: Final = re.compile(r"^(?:[0-9a-zA-Z\-%._]*://)?\[?([0-9a-zA-Z\-%._:]*)\]?:([0-9]+)$")
 _SECURITY_PROTOCOLS: Final = ("PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL")
 
 
 class Settings:
     """Hold properties of a client. Raises `ConfigError`, in Java's words, for a value that is wrong."""
 
-    def __init__(self, properties: dict[str, str], bootstrap: str | None = None) -> None:
+    def __init__(
+        self, properties: dict[str, str], bootstrap: str | None = None, *, controllers: str | None = None
+    ) -> None:
         self.properties = dict(properties)
         if bootstrap is not None:
             self.properties["bootstrap.servers"] = bootstrap
+        elif controllers is not None:
+            self.properties["bootstrap.servers"] = controllers
+        self.to_controllers = controllers is not None
+        """Whether the addresses are those of controllers: everything is then asked of the active one."""
         self.bootstrap = self._bootstrap()
         """The addresses to begin with: host and port."""
         self.security_protocol = self._choice("security.protocol", "PLAINTEXT", _SECURITY_PROTOCOLS)
+        self.secured: Any = None
+        """What `security.prepare` made of the settings, once it was asked."""
 
     def _bootstrap(self) -> list[tuple[str, int]]:
         found = []
@@ -34,7 +42,7 @@ class Settings:
             text = text.strip()
             if not text:
                 continue
-            match = _ADDRESS.match(text)
+            match = ADDRESS.match(text)
             if match is None or not match[1] or not 0 <= int(match[2]) < 65536:
                 raise ConfigError(f"Invalid url in bootstrap.servers: {text}")
             found.append((match[1], int(match[2])))
