@@ -28,7 +28,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PEERS = Path(os.environ.get("BARNABAS_PEERS") or Path.home() / ".cache" / "barnabas-peers")
 LIBS = PEERS / "libs"
-NEEDED = ("kafka_2.13-4.3.0.jar", "kafka-tools-4.3.0.jar", "kafka-clients-4.3.0.jar", "log4j-slf4j-impl-2.25.4.jar")
+NEEDED = (
+    "kafka_2.13-4.3.0.jar", "kafka-tools-4.3.0.jar", "kafka-clients-4.3.0.jar", "kafka-shell-4.3.0.jar",
+    "log4j-slf4j-impl-2.25.4.jar",
+)
 QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # a tool lives for a second
 CLUSTER_ID = "YmFybmFiYXMtY29tcGF0IQ"  # 16 bytes in URL-safe base64, as kafka-storage makes them
 START_SECONDS = 60.0

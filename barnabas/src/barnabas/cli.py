@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from barnabas import __version__
+from barnabas.server.arguments import add_arguments
 from barnabas.tools.catalog import script_of
 from barnabas.tools.main import run as run_script
 
@@ -25,20 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     serve = commands.add_parser("serve", help="run a broker")
-    serve.add_argument("properties", nargs="?", metavar="server.properties", help="a properties file of Apache Kafka")
-    serve.add_argument("--data", metavar="DIR", help="the data directory (default: log.dirs, or ./data)")
-    serve.add_argument(
-        "--listen", metavar="HOST:PORT", action="append", default=[],
-        help="an address to listen on; may be given several times (default: listeners, or localhost:9092)",
-    )
-    serve.add_argument(
-        "--override", metavar="KEY=VALUE", action="append", default=[], help="a configuration key; wins over the file"
-    )
-    serve.add_argument("--metrics", metavar="PORT", type=int, help="serve metrics for Prometheus (usually 9404)")
-    serve.add_argument("--log-format", choices=("text", "json"), default="text", help="the form of log lines")
-    serve.add_argument("--log-level", default="INFO", choices=("ERROR", "WARNING", "INFO", "DEBUG"))
-    serve.add_argument("--metadata-version", metavar="LEVEL", help="the oldest Kafka that may take over: 4.0 to 4.3")
-    serve.add_argument("--control", action="store_true", help=argparse.SUPPRESS)
+    add_arguments(serve)
 
     graduate = commands.add_parser(
         "graduate", help="check a data directory and write the server.properties with which Apache Kafka takes it over"
@@ -46,6 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     graduate.add_argument("data", nargs="?", default="./data", metavar="DIR", help="the data directory (./data)")
     graduate.add_argument("--output", metavar="FILE", help="where to write server.properties (default: DIR)")
     graduate.add_argument("--deep", action="store_true", help="read every record, not only each newest segment")
+
+    doctor = commands.add_parser("doctor", help="say what is right or wrong with a connection, and what helps")
+    doctor.add_argument("address", metavar="HOST:PORT", help="a broker's address; several with commas")
+    doctor.add_argument("--command-config", metavar="FILE", help="a property file with the client's configuration")
+    doctor.add_argument("--json", action="store_true", help="print what was found as JSON")
+
+    home = commands.add_parser("home", help="write a folder shaped like Kafka's: bin, config, docker")
+    home.add_argument("folder", metavar="DIR", help="the folder; it is made where there is none")
+    home.add_argument("--force", action="store_true", help="replace the files that are there already")
 
     completion = commands.add_parser("completion", help="print a script that completes Kafka's commands in a shell")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
@@ -57,10 +54,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from barnabas.server.command import serve as run
 
         return run(parsed)
-    if parsed.command == "completion":
-        from barnabas.tools.completion import script
+    if parsed.command == "doctor":
+        from barnabas.tools.doctor import command as examine
 
-        print(script(parsed.shell), end="")
+        return examine(parsed)
+    if parsed.command == "home":
+        from barnabas.tools.home import command as write_home
+
+        return write_home(parsed)
+    if parsed.command == "completion":
+        from barnabas.tools.completion import script as completing
+
+        print(completing(parsed.shell), end="")
         return 0
     if parsed.command == "complete":
         from barnabas.tools.completion import complete as candidates
