@@ -80,4 +80,4 @@ def as_java(error: BarnabasError) -> str:
         return f"org.apache.kafka.common.errors.AuthenticationException: {error}"
     if isinstance(error, ClientError):
         return f"org.apache.kafka.common.errors.TimeoutException: {error}"
-    return str(error)
+    return f"java.io.IOException: {error}"
