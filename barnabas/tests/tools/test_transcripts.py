@@ -8,7 +8,8 @@ import pytest
 
 from barnabas.embedded import Broker
 
-from .transcript import differ, ours, play, read
+from .forked import Forked
+from .transcript import differ, play, read
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 
@@ -16,8 +17,8 @@ TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 def test_ours_answer_as_java_s_tools_do(path: Path) -> None:
     expected = list(read(path))
-    with Broker(process=True) as broker:
-        found = play(expected, "barnabas", broker.bootstrap, ours)
+    with Broker(process=True) as broker, Forked() as tools:
+        found = play(expected, "barnabas", broker.bootstrap, tools.run)
     assert len(found) == len(expected)
     wrong = [(a, b) for a, b in zip(expected, found, strict=True) if differ(a, b)]
     for a, b in wrong:

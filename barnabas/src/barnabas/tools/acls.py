@@ -17,7 +17,7 @@ from barnabas.protocol.messages.delete_acls import DeleteAclsFilter, DeleteAclsR
 from barnabas.protocol.messages.describe_acls import DescribeAclsRequest
 from barnabas.tools.arguments import CONTROLLER, settings_of
 from barnabas.tools.cluster import Cluster
-from barnabas.tools.errors import ConfigError, OptionError, ToolError, UsageError, as_java, check
+from barnabas.tools.errors import ClientError, ConfigError, OptionError, ToolError, UsageError, as_java, check
 from barnabas.tools.options import JSON, Option, Parsed
 
 SUMMARY = "This tool helps to manage acls on kafka."
@@ -108,7 +108,9 @@ def run(options: Parsed) -> int:
             f"Error while executing ACL command: Failed to create new KafkaAdminClient\n{as_java(e)}", on_stdout=True
         ) from e
     except BarnabasError as e:
-        raise ToolError(f"Error while executing ACL command: {as_java(e)}", on_stdout=True) from e
+        # what a future failed with is shown with its class, anything else by its message alone
+        shown = as_java(e) if isinstance(e, ClientError) else e
+        raise ToolError(f"Error while executing ACL command: {shown}", on_stdout=True) from e
     return 0
 
 

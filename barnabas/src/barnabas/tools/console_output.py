@@ -23,6 +23,7 @@ class Output:
         if not data or self.broken:
             return
         try:
+            sys.stdout.flush()  # what was printed before comes before
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         except BrokenPipeError:
