@@ -13,9 +13,6 @@ from typing import Any, NoReturn
 class Commands(argparse.ArgumentParser):
     """Be a parser whose errors look like argparse4j's."""
 
-    help_status = 0
-    """The status with which --help ends; some of Java's tools take it for an error."""
-
     terse = ""
     """How a tool words its errors, "error: {}", that shows no usage."""
 
@@ -32,10 +29,6 @@ class Commands(argparse.ArgumentParser):
         self.print_usage(sys.stderr)
         print(f"{self.prog.split()[0]}: error: {message}", file=sys.stderr)
         raise SystemExit(1)
-
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """End: --help and --version call this with status 0."""
-        super().exit(status or self.help_status, message)
 
 
 def _as_argparse4j(message: str) -> str:

@@ -76,7 +76,7 @@ def _with_options(script: str, module: Any, arguments: list[str]) -> int:
 
     options = (*module.OPTIONS, HELP, VERSION)
     try:
-        if hasattr(module, "prepare"):
+        if hasattr(module, "prepare") and arguments != ["--help"]:
             arguments = module.prepare(arguments)
         parsed = _parsed(module, parse, options, arguments)
         if parsed.has("help"):
@@ -118,7 +118,7 @@ def _with_commands(script: str, module: Any, arguments: list[str]) -> int:
 
     parser = Commands(prog=script, description=module.SUMMARY, epilog=f"Example:\n{module.EXAMPLE.rstrip()}")
     module.parser(parser)
-    if not arguments and getattr(module, "HELP_WITHOUT_ARGUMENTS", False):
+    if arguments == ["--help"] or (not arguments and getattr(module, "HELP_WITHOUT_ARGUMENTS", False)):
         parser.print_help()
         return 0
     status: int = module.run(parser.parse_args(arguments))

@@ -52,7 +52,6 @@ def _positive(read: Any, name: str) -> Any:
 
 def parser(parser: Any) -> None:
     """Declare the options."""
-    parser.help_status = 1
     add = parser.add_argument
     pair = "PROP-NAME=PROP-VALUE"
     add("--bootstrap-server", metavar="BOOTSTRAP-SERVER", help="The servers; counts more than bootstrap.servers.")

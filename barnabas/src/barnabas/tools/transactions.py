@@ -67,7 +67,6 @@ def parser(parser: Any) -> None:
 
     def command(name: str, text: str, *, prints: bool = True) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text, description=text)
-        made.help_status = 1
         if prints:
             made.add_argument("--json", action="store_true", help="print JSON; not in Apache Kafka's tool")
         return made  # type: ignore[no-any-return]
@@ -76,7 +75,6 @@ def parser(parser: Any) -> None:
         to.add_argument("--topic", required=True, help="the topic")
         to.add_argument("--partition", required=True, type=int, help="the partition")
 
-    parser.help_status = 1
     each = command("list", "list transactions")
     each.add_argument("--duration-filter", type=int, help="only those that run for longer, in milliseconds")
     each.add_argument("--transactional-id-pattern", help="only those whose id matches a regular expression (RE2)")

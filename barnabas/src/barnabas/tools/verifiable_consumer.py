@@ -27,7 +27,6 @@ _AT_ONCE: Final = 500
 
 def parser(parser: Any) -> None:
     """Declare the options."""
-    parser.help_status = 1
     add = parser.add_argument
     add("--topic", required=True, metavar="TOPIC", help="The topic to consume.")
     add("--group-protocol", default="classic", metavar="PROTOCOL", help="CLASSIC or CONSUMER (KIP-848).")

@@ -25,7 +25,6 @@ HELP_WITHOUT_ARGUMENTS = True
 
 def parser(parser: Any) -> None:
     """Declare the options."""
-    parser.help_status = 1
     add = parser.add_argument
     add("--topic", required=True, metavar="TOPIC", help="The topic to write to.")
     add("--max-messages", type=integer, default=-1, metavar="COUNT", help="How many to produce; -1: until it is ended.")
