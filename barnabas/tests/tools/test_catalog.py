@@ -1,4 +1,4 @@
-"""Test that every script of Kafka's bin folder is there under both names, helps, and says where it does not work yet."""
+"""Test that every script of Kafka's bin folder is there under both names, helps, and says so where it is to come."""
 
 from __future__ import annotations
 
