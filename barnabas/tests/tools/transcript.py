@@ -210,10 +210,15 @@ def transact(broker: str, name: str, topic: str) -> None:
     _OPEN.append(producer)
 
 
-def play(cases: Iterable[Case], broker: str, address: str, tool: Tool) -> list[Case]:
-    """Run cases against a broker ("kafka" or "barnabas") with a tool; return them with what came of them, masked."""
+def play(
+    cases: Iterable[Case], broker: str, address: str, tool: Tool, more: dict[str, str] | None = None
+) -> list[Case]:
+    """Run cases against a broker ("kafka" or "barnabas") with a tool; return them with what came of them, masked.
+
+    `more` holds further names that the cases use in braces.
+    """
     folder = Path(tempfile.mkdtemp(prefix="barnabas-case-"))
-    names = {"kafka": address, "n": f"t{uuid.uuid4().hex[:7]}", "tmp": str(folder)}
+    names = {"kafka": address, "n": f"t{uuid.uuid4().hex[:7]}", "tmp": str(folder), **(more or {})}
     cases = list(cases)
     if any("{logs}" in case.command for case in cases):
         sys.path.insert(0, str(Path(__file__).parent))  # the harness of compat has no package around this file
