@@ -21,7 +21,7 @@ from barnabas.tools.catalog import SCRIPTS
 from barnabas.tools.main import run_as
 for script in SCRIPTS.values():
     if script.module:
-        importlib.import_module("barnabas.tools." + script.module)
+        importlib.import_module("barnabas.tools.scripts." + script.module)
 import confluent_kafka
 
 def child(words, stdin, out, err):

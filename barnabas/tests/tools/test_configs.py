@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from barnabas.tools.acls import parse_principal
-from barnabas.tools.configs import parse_added
 from barnabas.tools.errors import OptionError, ToolError
-from barnabas.tools.features import parse_level
+from barnabas.tools.scripts.acls import parse_principal
+from barnabas.tools.scripts.configs import parse_added
+from barnabas.tools.scripts.features import parse_level
 from barnabas.tools.texts import java_double, java_order
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from barnabas.tools.jmx import beans, fits
 from barnabas.tools.main import run
+from barnabas.tools.scripts.jmx import beans, fits
 
 PAGE = """\
 # HELP kafka_log_log_size Bytes of a partition.

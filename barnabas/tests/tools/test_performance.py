@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from barnabas.tools.consumer_perf_test import Test as ConsumerTest
-from barnabas.tools.e2e_latency import prepare, results, validate
 from barnabas.tools.errors import ToolError
 from barnabas.tools.perf_metrics import Metrics, print_metrics
 from barnabas.tools.perf_stats import Reports, Stats, number, percentiles, ratio
-from barnabas.tools.producer_perf_test import messages_of, split_payloads
+from barnabas.tools.scripts.consumer_perf_test import Test as ConsumerTest
+from barnabas.tools.scripts.e2e_latency import prepare, results, validate
+from barnabas.tools.scripts.producer_perf_test import messages_of, split_payloads
 from barnabas.tools.simple_date import SimpleDate
 from barnabas.tools.throttle import Throttle
 

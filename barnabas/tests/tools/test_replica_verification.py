@@ -6,7 +6,7 @@ import pytest
 
 from barnabas.protocol.batch import build_batch
 from barnabas.protocol.messages.fetch import PartitionData
-from barnabas.tools.replica_verification import Differ, compare
+from barnabas.tools.scripts.replica_verification import Differ, compare
 
 T = ("t", 0)
 

@@ -14,7 +14,7 @@ import pytest
 
 from barnabas.cli import main
 from barnabas.tools.main import run
-from barnabas.tools.server_stop import _is_broker
+from barnabas.tools.scripts.server_stop import _is_broker
 
 NODE = 1 << 30  # an id that no other broker of this machine has
 

@@ -60,7 +60,7 @@ def complete(line: str) -> list[str]:
     name = script_of(words[0].rsplit("/", 1)[-1]) if words else None
     if name is None or len(words) < 2 or SCRIPTS[name].module is None:
         return []
-    module: Any = importlib.import_module(f"barnabas.tools.{SCRIPTS[name].module}")
+    module: Any = importlib.import_module(f"barnabas.tools.scripts.{SCRIPTS[name].module}")
     options, commands = _options(module, words[1:-1])
     current = words[-1]
     takes_value, kind = options.get(words[-2], (False, ""))

@@ -18,7 +18,7 @@ from barnabas.tools.describing import describe_topics
 from barnabas.tools.errors import AnswerError, ClientError, ToolError, check
 from barnabas.tools.leaders import TopicPartition
 from barnabas.tools.producers import describe_producers
-from barnabas.tools.transactions import describe_transaction, failed, list_transactions, show
+from barnabas.tools.scripts.transactions import describe_transaction, failed, list_transactions, show
 
 _COLUMNS: Final = (
     "Topic", "Partition", "ProducerId", "ProducerEpoch", "CoordinatorEpoch", "StartOffset", "LastTimestamp",

@@ -43,7 +43,7 @@ def run(script: str, arguments: Sequence[str]) -> int:
         print(f"{script} is not there yet: it will {entry.summary}.", file=sys.stderr)
         return 2
     try:
-        module: Any = importlib.import_module(f"barnabas.tools.{entry.module}")
+        module: Any = importlib.import_module(f"barnabas.tools.scripts.{entry.module}")
         status = _run(script, module, list(arguments))
         sys.stdout.flush()
         return status

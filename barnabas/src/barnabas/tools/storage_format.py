@@ -30,7 +30,7 @@ from barnabas.protocol.records import metadata as r
 from barnabas.protocol.schema import Message
 from barnabas.tools import storage_features as features
 from barnabas.tools.errors import ToolError
-from barnabas.tools.storage import read_meta
+from barnabas.tools.scripts.storage import read_meta
 from barnabas.tools.texts import parse_uuid
 
 _FIRST = f"{0:020d}-{0:010d}.checkpoint"

@@ -14,11 +14,11 @@ import time
 from typing import Any, Final
 
 from barnabas.tools.console import TIMEOUT_EXCEPTION, java_error, log_error, pairs, properties_file, renamed
-from barnabas.tools.console_consumer import FORMATTING, WARNING, make_formatter
 from barnabas.tools.console_output import Output, Stop
 from barnabas.tools.errors import AnswerError, ClientError, ConfigError, OptionError, ToolError, UsageError
 from barnabas.tools.options import Option, Parsed
 from barnabas.tools.record_formatters import FormatError, Formatter
+from barnabas.tools.scripts.console_consumer import FORMATTING, WARNING, make_formatter
 from barnabas.tools.settings import Settings
 
 SUMMARY = "This tool helps to read data from Kafka topics using share groups and outputs it to standard output."

@@ -29,7 +29,6 @@ from barnabas.protocol.messages.share_group_describe import ShareGroupDescribeRe
 from barnabas.tools.arguments import BOOTSTRAP, COMMAND_CONFIG
 from barnabas.tools.cluster import Cluster, group_by
 from barnabas.tools.consumer_group_options import check_available
-from barnabas.tools.consumer_groups import print_deleted, print_json, settings_with_timeout
 from barnabas.tools.errors import AnswerError, ClientError, ConfigError, OptionError, ToolError, UsageError, check
 from barnabas.tools.group_admin import (
     SHARE,
@@ -45,6 +44,7 @@ from barnabas.tools.group_tables import members_as_json, state_as_json
 from barnabas.tools.leaders import TopicPartition
 from barnabas.tools.options import JSON, Option, Parsed
 from barnabas.tools.reset_offsets import check_partitions, partitions_of, plan_as_json, planned, print_plan
+from barnabas.tools.scripts.consumer_groups import print_deleted, print_json, settings_with_timeout
 from barnabas.tools.share_group_tables import StartOffset, print_members, print_offsets, print_state
 
 SUMMARY = "This tool helps to list, describe, reset and delete share groups."

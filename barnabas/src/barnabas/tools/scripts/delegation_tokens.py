@@ -21,11 +21,11 @@ from barnabas.protocol.messages.describe_delegation_token import (
 )
 from barnabas.protocol.messages.expire_delegation_token import ExpireDelegationTokenRequest
 from barnabas.protocol.messages.renew_delegation_token import RenewDelegationTokenRequest
-from barnabas.tools.acls import parse_principal
 from barnabas.tools.arguments import BOOTSTRAP, settings_of
 from barnabas.tools.cluster import Cluster
 from barnabas.tools.errors import ClientError, ConfigError, ToolError, UsageError, as_java, check
 from barnabas.tools.options import JSON, Option, Parsed
+from barnabas.tools.scripts.acls import parse_principal
 
 SUMMARY = "This tool helps to create, renew, expire, or describe delegation tokens."
 OPTIONS = (
