@@ -139,6 +139,7 @@ def _consumer_properties(options: Parsed) -> dict[str, str]:
         properties = properties_file(path) if path else {}
     except OSError as e:
         raise ToolError(f"{_MAIN}java.nio.file.NoSuchFileException: {e.filename}") from None
+    properties.setdefault("client.id", "console-consumer")
     groups = {g for g in (options.value("group"), more.get("group.id"), properties.get("group.id")) if g is not None}
     if len(groups) > 1:
         ordered = (properties.get("group.id"), more.get("group.id"), options.value("group"))
