@@ -195,6 +195,7 @@ def consumer_config(properties: Mapping[str, str]) -> dict[str, object]:
     config = _translate(properties, _CONSUMER, "consumer")
     defaults: dict[str, object] = {
         "auto.offset.reset": "latest", "isolation.level": "read_uncommitted", "allow.auto.create.topics": "true",
+        "fetch.queue.backoff.ms": 5,  # librdkafka would pause for a second whenever its queue is full
     }
     if config.get("group.protocol", "classic") == "classic":
         defaults["partition.assignment.strategy"] = "range"
