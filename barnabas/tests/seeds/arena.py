@@ -44,6 +44,7 @@ class Program:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
             "PYTHONIOENCODING": "utf-8",
+            "PYTHONFAULTHANDLER": "1",
         }
         self._process = subprocess.Popen(
             command,
@@ -92,8 +93,14 @@ class Program:
         return self.wait_until(lambda text: text.count(expected) >= times, f"{expected!r} ({times} times)")
 
     def wait(self) -> int:
-        """Wait for the end; return the exit code, negative for a signal."""
-        code = self._process.wait(PATIENCE)
+        """Wait for the end; return the exit code, negative for a signal. One that hangs shows where, and fails."""
+        try:
+            code = self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)  # Python's faulthandler prints what each thread is doing
+            self._process.wait(PATIENCE)
+            self._reader.join(PATIENCE)
+            raise AssertionError(f"not done within {PATIENCE:.0f} s:\n{self.text}") from None
         self._reader.join(PATIENCE)
         return code
 
