@@ -67,13 +67,7 @@ def check_options(options: Parsed) -> None:
     if not options.has("validate-regex"):
         options.require("bootstrap-server")
     scope = options.has("group") or options.has("all-groups")
-    if options.has("describe"):
-        if not scope:
-            raise UsageError("Option [describe] takes one of these options: [group], [all-groups]")
-        if sum(options.has(name) for name in ("members", "offsets", "state")) > 1:
-            raise UsageError("Option [describe] takes at most one of these options: [members], [offsets], [state]")
-        if options.has("state") and options.value("state") is not None:
-            raise UsageError("Option [describe] does not take a value for [state]")
+    check_describe(options)
     if options.has("delete"):
         if not scope:
             raise UsageError("Option [delete] takes one of these options: [group], [all-groups]")
@@ -104,3 +98,15 @@ def check_available(options: Parsed, only_with: dict[str, tuple[str, ...]]) -> N
     wrong = [name for name, those in only_with.items() if options.has(name) and not any(map(options.has, those))]
     if wrong:
         raise OptionError(f"Option(s) [{', '.join(wrong)}] are unavailable given other options on the command line")
+
+
+def check_describe(options: Parsed) -> None:
+    """Raise `UsageError` where --describe has no group, or is to show several things at once."""
+    if not options.has("describe"):
+        return
+    if not (options.has("group") or options.has("all-groups")):
+        raise UsageError("Option [describe] takes one of these options: [group], [all-groups]")
+    if sum(options.has(name) for name in ("members", "offsets", "state")) > 1:
+        raise UsageError("Option [describe] takes at most one of these options: [members], [offsets], [state]")
+    if options.has("state") and options.value("state") is not None:
+        raise UsageError("Option [describe] does not take a value for [state]")

@@ -28,7 +28,7 @@ from barnabas.protocol.messages.describe_share_group_offsets import (
 from barnabas.protocol.messages.share_group_describe import ShareGroupDescribeRequest
 from barnabas.tools.arguments import BOOTSTRAP, COMMAND_CONFIG
 from barnabas.tools.cluster import Cluster, group_by
-from barnabas.tools.consumer_group_options import check_available
+from barnabas.tools.consumer_group_options import check_available, check_describe
 from barnabas.tools.errors import AnswerError, ClientError, ConfigError, OptionError, ToolError, UsageError, check
 from barnabas.tools.group_admin import (
     SHARE,
@@ -120,13 +120,7 @@ def _check(options: Parsed) -> None:
     })
     options.require("bootstrap-server")
     scope = options.has("group") or options.has("all-groups")
-    if options.has("describe"):
-        if not scope:
-            raise UsageError("Option [describe] takes one of these options: [group], [all-groups]")
-        if sum(options.has(name) for name in ("members", "offsets", "state")) > 1:
-            raise UsageError("Option [describe] takes at most one of these options: [members], [offsets], [state]")
-        if options.has("state") and options.value("state") is not None:
-            raise UsageError("Option [describe] does not take a value for [state]")
+    check_describe(options)
     if options.has("delete"):
         if not scope:
             raise UsageError("Option [delete] takes the options [group] or [all-groups]")
