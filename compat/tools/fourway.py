@@ -4,11 +4,11 @@
     compat/tools/fourway.py ADDRESS_OF_KAFKA ADDRESS_OF_BARNABAS [--only SCRIPT,...] [--record] [--show]
         [--cases FOLDER] [--set NAME=VALUE]
 
-The commands stand in `cases/`, a file for each script; what needs three nodes or an authorizer stands in folders of its
-own, which --cases chooses. Each file is run four times, with names of its own each time; ids, times and addresses are
-masked, and so are log lines, stack traces and the text of usage pages. Ours must answer as Java's does on the same
-broker. Where the brokers themselves differ is counted, and shown with --show. --record writes what Java's tools say on
-Barnabas to `barnabas/tests/tools/transcripts`, for the tests that need Python alone.
+The commands stand in `cases/`, a file for each script; what needs three nodes, an authorizer or a streams application
+stands in folders of its own, which --cases chooses. Each file is run four times, with names of its own each time; ids,
+times and addresses are masked, and so are log lines, stack traces and the text of usage pages. Ours must answer as
+Java's does on the same broker. Where the brokers themselves differ is counted, and shown with --show. --record writes
+what Java's tools say on Barnabas to `barnabas/tests/tools/transcripts`, for the tests that need Python alone.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / "barnabas" / "tests" / "tools"), str(HERE.parent / "peers")]
 
 import apache_kafka
+from streams_app import StreamsApplications
 from transcript import Case, differ, ours, play, read, write
 
 from barnabas.tools.catalog import SCRIPTS
@@ -101,6 +102,7 @@ def main() -> int:
     brokers = [(n, a) for n, a in (("kafka", chosen.kafka), ("barnabas", chosen.barnabas)) if a != "-"]
     more = dict(pair.split("=", 1) for pair in chosen.set)
     java = Java()
+    applications = StreamsApplications()
     total = wrong = apart = 0
     try:
         for path in sorted(chosen.cases.glob("*.txt")):
@@ -110,8 +112,8 @@ def main() -> int:
             theirs = {}
             bad = 0
             for broker, address in brokers:
-                theirs[broker] = play(cases, broker, address, java.run, more)
-                mine = play(cases, broker, address, ours, more)
+                theirs[broker] = play(cases, broker, address, applications.beside(java.run), more)
+                mine = play(cases, broker, address, applications.beside(ours), more)
                 for a, b in zip(theirs[broker], mine, strict=True):
                     total += 1
                     if differ(a, b):
@@ -131,6 +133,7 @@ def main() -> int:
             wrong += bad
             print(f"{path.stem:<32} {len(cases):>4} commands, {bad} differ", flush=True)
     finally:
+        applications.close()
         java.close()
     print(f"{apart} commands have another answer on Barnabas than on Apache Kafka")
     print(f"{total - wrong} passed, {wrong} failed")

@@ -11,7 +11,7 @@ from barnabas.tools.catalog import SCRIPTS, script_of
 from barnabas.tools.main import run_as
 
 PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
-#: as Apache Kafka 4.0 has it, without the folder of batch files
+#: as Apache Kafka 4.0 has it, without the folder of batch files, and kafka-streams-groups, which came later
 BIN_FOLDER = (
     "connect-distributed connect-mirror-maker connect-plugin-path connect-standalone kafka-acls "
     "kafka-broker-api-versions kafka-client-metrics kafka-cluster kafka-configs kafka-console-consumer "
@@ -19,8 +19,8 @@ BIN_FOLDER = (
     "kafka-delegation-tokens kafka-delete-records kafka-dump-log kafka-e2e-latency kafka-features kafka-get-offsets "
     "kafka-groups kafka-jmx kafka-leader-election kafka-log-dirs kafka-metadata-quorum kafka-metadata-shell "
     "kafka-producer-perf-test kafka-reassign-partitions kafka-replica-verification kafka-run-class kafka-server-start "
-    "kafka-server-stop kafka-share-groups kafka-storage kafka-streams-application-reset kafka-topics "
-    "kafka-transactions kafka-verifiable-consumer kafka-verifiable-producer trogdor"
+    "kafka-server-stop kafka-share-groups kafka-storage kafka-streams-application-reset kafka-streams-groups "
+    "kafka-topics kafka-transactions kafka-verifiable-consumer kafka-verifiable-producer trogdor"
 ).split()
 
 

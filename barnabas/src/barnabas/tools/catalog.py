@@ -42,7 +42,7 @@ SCRIPTS: dict[str, Script] = {
         ("org.apache.kafka.tools.consumer.group.ShareGroupCommand",),
     ),
     "kafka-streams-groups": Script(
-        None, "list, describe, delete streams groups, and reset their offsets",
+        "streams_groups", "list, describe, delete streams groups, and reset their offsets",
         ("org.apache.kafka.tools.streams.StreamsGroupCommand",),
     ),
     "kafka-groups": Script("groups", "list groups of every type", ("org.apache.kafka.tools.GroupsCommand",)),

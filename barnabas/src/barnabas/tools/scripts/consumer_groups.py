@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from barnabas.protocol.error_texts import name_of, text_of
 from barnabas.protocol.errors import ErrorCode
 from barnabas.tools.cluster import Cluster
 from barnabas.tools.consumer_group_options import OPTIONS, check_options
@@ -27,20 +26,19 @@ from barnabas.tools.group_admin import (
     commit_offsets,
     committed_offsets,
     delete_groups,
-    delete_offsets,
     describe_consumer_group,
     failing,
     java_error,
     list_groups,
 )
 from barnabas.tools.leaders import TopicPartition
+from barnabas.tools.offset_deletion import delete_of_topics, print_results, results_as_json
 from barnabas.tools.offsets import LATEST
 from barnabas.tools.options import Parsed
 from barnabas.tools.reset_offsets import (
     Plan,
     check_partitions,
     look_up,
-    parse_scope,
     partitions_of,
     plan_as_json,
     planned,
@@ -304,8 +302,8 @@ def _delete(cluster: Cluster, options: Parsed) -> None:
         print_deleted(results, "consumer groups")
 
 
-def print_deleted(results: Mapping[str, ClientError | str | None], what: str) -> None:
-    """Say which groups were deleted, and which were not."""
+def print_deleted(results: Mapping[str, ClientError | str | None], what: str, end: str = "") -> None:
+    """Say which groups were deleted, and which were not; `end` closes the sentence that lists some."""
     deleted = ", ".join(f"'{name}'" for name, error in results.items() if error is None)
     failed = {name: error for name, error in results.items() if error is not None}
     if not failed:
@@ -315,53 +313,15 @@ def print_deleted(results: Mapping[str, ClientError | str | None], what: str) ->
     for name, error in failed.items():
         print(f"* Group '{name}' could not be deleted due to: {error if isinstance(error, str) else java_error(error)}")
     if deleted:
-        print(f"\nThese {what} were deleted successfully: {deleted}")
+        print(f"\nThese {what} were deleted successfully: {deleted}{end}")
 
 
 def _delete_offsets(cluster: Cluster, options: Parsed) -> None:
     group: str = options.value("group")
-    topics: list[str] = options.values("topic")
-    partitions = [at for topic in topics if ":" in topic for at in parse_scope(topic)]
-    results: dict[TopicPartition, int] = {}
-    for described in describe_topics(cluster, [topic for topic in topics if ":" not in topic]):
-        if described.error_code:
-            results[described.name or "", -1] = described.error_code
-        else:
-            partitions += [(described.name or "", p.partition_index) for p in described.partitions]
-    with failing(1):
-        code, found = delete_offsets(cluster, group, dict.fromkeys(partitions))
-    code = code or next((one for one in found.values() if one), 0)
-    results |= found
-    if options.has("json"):
-        print_json([
-            {"topic": topic, "partition": None if index < 0 else index, "error": text_of(one) if one else None}
-            for (topic, index), one in sorted(results.items())
-        ])
-        return
-    if not code:
-        print(f"Request succeeded for deleting offsets from group {group}.")
-    elif code in _GROUP_ERRORS:
-        print(f"\nError: {text_of(code)}")
-    elif code in _PARTITION_ERRORS:
-        print("\nError: Encountered some partition-level error, see the follow-up details.")
-    else:
-        print(f"\nError: Encountered some unknown error: {name_of(code)}")
-    line = f"\n{{:<{max([15, *(len(topic) for topic, _ in results)])}}} {{:<10}} {{:<15}}"
-    text = line.format("TOPIC", "PARTITION", "STATUS")
-    for (topic, index), one in sorted(results.items(), key=lambda item: f"{item[0][0]}{item[0][1]}"):
-        text += line.format(
-            topic, index if index >= 0 else "-", f"Error: {java_error(AnswerError(one))}" if one else "Successful"
-        )
-    print(text)
+    code, results = delete_of_topics(cluster, group, options.values("topic"))
+    print_json(results_as_json(results)) if options.has("json") else print_results(group, code, results)
 
 
-_GROUP_ERRORS: Final = (
-    ErrorCode.INVALID_GROUP_ID, ErrorCode.GROUP_ID_NOT_FOUND, ErrorCode.GROUP_AUTHORIZATION_FAILED,
-    ErrorCode.NON_EMPTY_GROUP,
-)
-_PARTITION_ERRORS: Final = (
-    ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC, ErrorCode.TOPIC_AUTHORIZATION_FAILED, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-)
 _DO: Final = {
     "list": _list, "describe": _describe, "delete": _delete, "reset-offsets": _reset, "delete-offsets": _delete_offsets
 }
