@@ -30,11 +30,11 @@ OPTIONS = (
     Option("offsets", "With --describe: partitions with their offsets and lag, which is the default."),
     Option(
         "state", "With --describe: the state. With --list: show states, or only groups in these.", "states",
-        optional=True, completes="stable,empty,preparingrebalance,completingrebalance,assigning,reconciling,dead",
+        optional=True, completes="stable empty preparingrebalance completingrebalance assigning reconciling dead",
     ),
     Option(
         "type", "With --list: show types, or only groups of these.", "types", optional=True,
-        completes="classic,consumer",
+        completes="classic consumer",
     ),
     Option("verbose", "With --describe: more columns."),
     Option("dry-run", "With --reset-offsets: show the offsets, change nothing."),

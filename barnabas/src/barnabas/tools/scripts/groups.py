@@ -21,7 +21,7 @@ OPTIONS = (
     BOOTSTRAP,
     COMMAND_CONFIG,
     Option("list", "List the groups."),
-    Option("group-type", "Only groups of this type.", "type", completes="classic,consumer,share,streams"),
+    Option("group-type", "Only groups of this type.", "type", completes="classic consumer share streams"),
     Option("protocol", "Only groups of this protocol, consumer or connect for example.", "protocol"),
     Option("consumer", "Only groups of consumers, those without members and of either protocol included."),
     Option("share", "Only share groups."),

@@ -67,7 +67,7 @@ OPTIONS = (
     Option("offsets", "With --describe: the partitions with their offsets, which is the default."),
     Option(
         "state", "With --describe: the state. With --list: show states, or only groups in these.", "states",
-        optional=True, completes="empty,stable,dead",
+        optional=True, completes="empty stable dead",
     ),
     Option("verbose", "With --describe: more columns."),
     Option("dry-run", "With --reset-offsets: show the offsets, change nothing."),
