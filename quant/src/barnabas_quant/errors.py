@@ -25,3 +25,27 @@ class BusError(QuantError):
 
 class ChildError(QuantError):
     """Say that a child process did not start, or ended before it should have."""
+
+
+class SettingsError(QuantError):
+    """Say which setting is wrong, and where it was given."""
+
+
+class ServiceError(QuantError):
+    """Say why a name or a file is no service."""
+
+
+class StoreUnavailable(QuantError):
+    """Say that Redis or ClickHouse does not answer now: the same work can be tried again later."""
+
+
+class SymbolError(QuantError, ValueError):
+    """Say why a text names no instrument of the three markets."""
+
+
+class RecordError(QuantError, ValueError):
+    """Say why a record of a topic cannot be used; the bytes go to the dead letters with this reason."""
+
+
+class StateError(QuantError):
+    """Say why saved state cannot be taken up again."""

@@ -7,7 +7,7 @@ sources, or typed by hand, may stand behind it: they are looked through, backwar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import Message
@@ -62,17 +62,29 @@ def read_tails(bootstrap: str, topics: Mapping[str, int], source: str) -> dict[P
 
     Partitions without one are left out. Raises BusError.
     """
-    tails: dict[Partition, Tail] = {}
+    wanted = {(topic, number): (source,) for topic, count in topics.items() for number in range(count)}
+    return {at: tails[source] for at, tails in read_tails_of(bootstrap, wanted).items() if tails}
+
+
+def read_tails_of(bootstrap: str, wanted: Mapping[Partition, Collection[str]]) -> dict[Partition, dict[str, Tail]]:
+    """Find the last record of each source that is wanted in a partition; those without one are left out.
+
+    One walk serves all sources; it ends where all are found, or at the partition's beginning. Raises BusError.
+    """
+    tails: dict[Partition, dict[str, Tail]] = {at: {} for at in wanted}
+    missing = {at: set(sources) for at, sources in wanted.items()}
     with RangeReader(bootstrap) as reader:
-        unknown = reader.bounds((topic, number) for topic, count in topics.items() for number in range(count))
+        unknown = reader.bounds(at for at, sources in missing.items() if sources)
         stride = 1
         while unknown:
             ranges = {at: (max(low, end - stride), end) for at, (low, end) in unknown.items() if low < end}
             for message in reader.read(ranges):
                 mark = Mark.of(message)
-                if mark is not None and mark.source == source:
-                    at = (str(message.topic()), int(message.partition() or 0))
-                    tails[at] = Tail(mark.sequence, bytes(message.value() or b""))
-            unknown = {at: (unknown[at][0], start) for at, (start, _) in ranges.items() if at not in tails}
+                at = (str(message.topic()), int(message.partition() or 0))
+                if mark is not None and mark.source in missing[at]:
+                    tails[at][mark.source] = Tail(mark.sequence, bytes(message.value() or b""))
+            for at in ranges:
+                missing[at] -= tails[at].keys()  # what an earlier stride holds of these is older
+            unknown = {at: (unknown[at][0], start) for at, (start, _) in ranges.items() if missing[at]}
             stride = min(stride * 64, _LONGEST_STRIDE)
     return tails

@@ -48,13 +48,16 @@ class RecordProducer:
             )
         )
 
-    def send(self, key: bytes, topic: str, value: bytes, mark: Mark) -> None:
-        """Hand a record over; it is acknowledged at the latest when `flush` answers 0. Raises BusError."""
-        headers: list[tuple[str, str | bytes | None]] = [(HEADER, mark.encode())]
+    def send(self, key: bytes, topic: str, value: bytes, mark: Mark | None = None, partition: int = -1) -> None:
+        """Hand a record over; it is acknowledged at the latest when `flush` answers 0. Raises BusError.
+
+        A record of no feed has no mark. `partition` -1: where its key puts it.
+        """
+        headers: list[tuple[str, str | bytes | None]] = [] if mark is None else [(HEADER, mark.encode())]
         while True:
             self._check()
             try:
-                self._producer.produce(topic, value, key, headers=headers)
+                self._producer.produce(topic, value, key, partition, headers=headers)
             except BufferError:
                 self._producer.poll(0.1)  # reading from the source stops until there is room
                 continue

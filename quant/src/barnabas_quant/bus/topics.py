@@ -13,16 +13,20 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from barnabas_quant.errors import BusError
-from barnabas_quant.model import MARKET_RECORDS
+from barnabas_quant.model import MARKET_RECORDS, Gap, Reading
 
 log = logging.getLogger(__name__)
 
 _WEEK = 7 * 24 * 3600 * 1000  # milliseconds
 
 
+_REPLICAS = 3
+"""Copies of each record, where there are as many brokers."""
+
+
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """Describe a topic; the replication factor is the broker's default."""
+    """Describe a topic; it gets three replicas, or as many as there are brokers."""
 
     name: str
     partitions: int
@@ -34,8 +38,33 @@ MARKET_TOPICS: tuple[TopicSpec, ...] = tuple(
 )
 """Twelve partitions and seven days each."""
 
+GAPS = TopicSpec(Gap.topic, 1, {"retention.ms": str(_WEEK)})
+"""What a feed missed: where, why, and whether it was fetched afterwards."""
+
+DEAD_LETTERS = TopicSpec("market_data.dead_letters", 1, {"retention.ms": str(_WEEK)})
+"""Bytes that a service could not use, with the reason."""
+
+INDICATORS = TopicSpec(Reading.topic, 12, {"retention.ms": str(_WEEK)})
+"""What indicators say about closed bars."""
+
+ANALYSIS_STATE = TopicSpec(
+    "analysis-state",
+    12,
+    {
+        "cleanup.policy": "compact",
+        "segment.bytes": str(8 * 2**20),
+        "min.cleanable.dirty.ratio": "0.1",
+        "max.message.bytes": str(16 * 2**20),
+    },
+)
+"""Where the analysis services stand: key `service topic-partition`; only the last record of a key counts."""
+
 TOPICS: tuple[TopicSpec, ...] = (
     *MARKET_TOPICS,
+    INDICATORS,
+    ANALYSIS_STATE,
+    GAPS,
+    DEAD_LETTERS,
     TopicSpec("stock-realtime", 3),
     TopicSpec("trade-signal", 1),
     TopicSpec("user-events", 3),
@@ -43,40 +72,56 @@ TOPICS: tuple[TopicSpec, ...] = (
 """Every topic that the platform starts with."""
 
 
+def topic_specs(names: Iterable[str]) -> list[TopicSpec]:
+    """Give what is known of the topics of these names; others are left out."""
+    known = {spec.name: spec for spec in TOPICS}
+    return [known[name] for name in names if name in known]
+
+
+def client_settings(bootstrap: str, given: Mapping[str, str], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the settings of a client: what it needs itself, and what the user gave for every client (security, ...)."""
+    return quiet(**{"bootstrap.servers": bootstrap, **own, **given})
+
+
 def quiet(**settings: Any) -> dict[str, Any]:
     """Give client settings with librdkafka's own log lines sent to this package's logger."""
     return {"logger": logging.getLogger("barnabas_quant.librdkafka"), **settings}
 
 
+def kafka_answers(bootstrap: str, client: Mapping[str, str] | None = None) -> bool:
+    """Tell whether a real client gets an answer within half a second."""
+    try:
+        return bool(AdminClient(client_settings(bootstrap, client or {}, {})).list_topics(timeout=0.5).brokers)
+    except KafkaException as error:
+        log.debug("%s: no answer: %s", bootstrap, error)
+        return False
+
+
 def wait_for_kafka(bootstrap: str, seconds: float, give_up: Callable[[], bool] = lambda: False) -> None:
     """Wait until a real client gets an answer. Raises BusError after `seconds`, or as soon as `give_up()` is true."""
-    admin = AdminClient(quiet(**{"bootstrap.servers": bootstrap}))
     deadline = time.monotonic() + seconds
     while not give_up():
-        try:
-            if admin.list_topics(timeout=0.5).brokers:
-                return
-        except KafkaException as error:
-            log.debug("%s: no answer yet: %s", bootstrap, error)
+        if kafka_answers(bootstrap):
+            return
         if time.monotonic() > deadline:
             raise BusError(f"no Kafka answers at {bootstrap} (waited {seconds:g} s)")
     raise BusError(f"gave up waiting for Kafka at {bootstrap}")
 
 
-def ensure_topics(bootstrap: str, specs: Iterable[TopicSpec] = TOPICS) -> list[str]:
+def ensure_topics(
+    bootstrap: str, specs: Iterable[TopicSpec] = TOPICS, client: Mapping[str, str] | None = None
+) -> list[str]:
     """Create the topics that are missing and answer their names; topics that exist are left as they are.
 
     Raises BusError where the broker refuses one.
     """
-    admin = AdminClient(quiet(**{"bootstrap.servers": bootstrap}))
+    admin = AdminClient(client_settings(bootstrap, client or {}, {}))
     try:
-        present = admin.list_topics(timeout=10).topics
-        missing = [spec for spec in specs if spec.name not in present]
-        created = (
-            admin.create_topics([NewTopic(spec.name, spec.partitions, config=dict(spec.settings)) for spec in missing])
-            if missing
-            else {}
-        )
+        cluster = admin.list_topics(timeout=10)
+        missing = [spec for spec in specs if spec.name not in cluster.topics]
+        replicas = max(1, min(_REPLICAS, len(cluster.brokers)))
+        wanted = [NewTopic(spec.name, spec.partitions, replicas, config=dict(spec.settings)) for spec in missing]
+        created = admin.create_topics(wanted) if wanted else {}
     except KafkaException as error:
         raise BusError(f"{bootstrap}: cannot list or create topics: {error}") from error
     names = []

@@ -2,8 +2,8 @@
 
 Spot: a diff whose last id is not beyond the book is old and dropped; otherwise it must begin at or before the next
 id. Futures (diffs that carry the previous update id): a diff that ends before the snapshot is dropped, the first kept
-one must span the snapshot's id, each further one must name its predecessor. Anything else is a gap: the book is wrong
-from there on and the caller starts over from a new snapshot.
+one must span the snapshot's id or name it, each further one must name its predecessor. Anything else is a gap: the book
+is wrong from there on and the caller starts over from a new snapshot.
 Source: "How to manage a local order book correctly", Binance API documentation, spot and USD-M.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from barnabas_quant.errors import BookGapError
-from barnabas_quant.model.money import units
+from barnabas_quant.model.money import total_units, units
 from barnabas_quant.model.records import Level, OrderBook
 
 
@@ -58,14 +58,14 @@ class Book:
     def _follows(self, diff: OrderBook) -> bool:
         if diff.previous_update_id is None:
             return diff.first_update_id <= self.last_update_id + 1
-        if self._synchronised:
-            return diff.previous_update_id == self.last_update_id
-        return diff.first_update_id <= self.last_update_id
+        if diff.previous_update_id == self.last_update_id:
+            return True
+        return not self._synchronised and diff.first_update_id <= self.last_update_id
 
 
 def _merge(side: dict[int, int], levels: Iterable[Level]) -> None:
     for price, quantity in levels:
-        amount = units(quantity)
+        amount = total_units(quantity)
         if amount:
             side[units(price)] = amount
         else:

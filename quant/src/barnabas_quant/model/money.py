@@ -33,15 +33,24 @@ def units(text: str) -> int:
     Raises ValueError for text that is no plain decimal, for more than eight significant decimal places, and for
     amounts from 2^63 units on.
     """
-    if not _DECIMAL.match(text):
-        raise ValueError(f"not a plain decimal: {text!r}")
-    whole, _, fraction = text.partition(".")
-    if fraction[PLACES:].strip("0"):
-        raise ValueError(f"more than {PLACES} decimal places: {text!r}")
-    amount = int(whole) * ONE + int(fraction[:PLACES].ljust(PLACES, "0"))
+    amount = total_units(text)
     if amount >= LIMIT:
         raise ValueError(f"too large for 64 bits of 10^-{PLACES}: {text!r}")
     return amount
+
+
+def total_units(text: str) -> int:
+    """Turn the decimal text of a quantity or a sum into units; it may pass 2^63. Raises ValueError as `units` does."""
+    whole, _, fraction = text.partition(".")
+    if len(fraction) == PLACES and 0 < len(whole) <= 10:  # how spot markets write: half the time of what follows
+        digits = whole + fraction
+        if digits.isdigit() and digits.isascii():
+            return int(digits)
+    if not _DECIMAL.match(text):
+        raise ValueError(f"not a plain decimal: {text!r}")
+    if fraction[PLACES:].strip("0"):
+        raise ValueError(f"more than {PLACES} decimal places: {text!r}")
+    return int(whole) * ONE + int(fraction[:PLACES].ljust(PLACES, "0"))
 
 
 def decimal_text(amount: int) -> str:
@@ -51,4 +60,14 @@ def decimal_text(amount: int) -> str:
     """
     if not 0 <= amount < LIMIT:
         raise ValueError(f"outside 0 .. 2^63: {amount}")
+    return f"{amount // ONE}.{amount % ONE:08d}"
+
+
+def total_text(amount: int) -> str:
+    """Write a sum of units as decimal text with all eight places; a day's volume may pass 2^63 units.
+
+    Raises ValueError for a negative amount.
+    """
+    if amount < 0:
+        raise ValueError(f"below 0: {amount}")
     return f"{amount // ONE}.{amount % ONE:08d}"

@@ -10,6 +10,7 @@ two sets of records can be compared by count and sum, in whatever order they sta
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import ClassVar, Literal
 
@@ -72,6 +73,40 @@ class Tick(Record, frozen=True, kw_only=True):
 
     def amounts(self) -> tuple[object, ...]:
         return (self.price, self.bid, self.bid_size, self.ask, self.ask_size)
+
+
+_Quote = tuple[str | None, str | None, str | None, str | None]
+
+
+def tick_writer(
+    exchange: str, symbol: str
+) -> Callable[[Literal["trade", "quote"], str | None, _Quote, int, int | None, int], bytes]:
+    """Give what writes the ticks of one symbol, twice as fast as making a Tick and encoding it.
+
+    It takes kind, price, (bid, bid size, ask, ask size), update id, event time and receive time, and gives the JSON
+    that the Tick would give. Texts must be plain decimals: they are not escaped.
+    """
+    names = msgspec.json.encode({"exchange": exchange, "symbol": symbol}).decode()[:-1]
+
+    def write(
+        kind: Literal["trade", "quote"],
+        price: str | None,
+        quote: _Quote,
+        update_id: int,
+        event_time: int | None,
+        receive_time: int,
+    ) -> bytes:
+        bid, bid_size, ask, ask_size = quote
+        when = "null" if event_time is None else event_time
+        said = (
+            f'{names},"kind":"{kind}","price":"{price}","bid":"{bid}","bid_size":"{bid_size}","ask":"{ask}",'
+            f'"ask_size":"{ask_size}","update_id":{update_id},"event_time":{when},"receive_time":{receive_time}}}'
+        )
+        if price is None or bid is None:
+            said = said.replace('"None"', "null")
+        return said.encode()
+
+    return write
 
 
 class Trade(Record, frozen=True, kw_only=True):
@@ -147,6 +182,52 @@ class OrderBook(Record, frozen=True, kw_only=True):
 
     def amounts(self) -> tuple[object, ...]:
         return (self.bids, self.asks)
+
+
+class Gap(Record, frozen=True, kw_only=True):
+    """Tell that a feed missed a stretch of a stream, from the last id it has to the first one after it.
+
+    `stream` is trade, aggTrade, bookTicker, depth or kline_INTERVAL; ids are those of the stream's records (trade ids,
+    update ids, open times of klines), both exclusive: `last_id` was the last before, `next_id` the first after; null
+    where nothing came before. Times are of the feed's clock. `filled`: everything missed was fetched over REST and
+    stands in its topic.
+    """
+
+    topic: ClassVar[str] = "market_data.gaps"
+
+    stream: str
+    last_id: int | None
+    next_id: int
+    from_time: int
+    to_time: int
+    cause: str
+    filled: bool
+
+    def identity(self) -> tuple[object, ...]:
+        return (self.exchange, self.symbol, self.stream, self.next_id)
+
+    def amounts(self) -> tuple[object, ...]:
+        return (self.last_id, self.cause, self.filled)
+
+
+class Reading(Record, frozen=True, kw_only=True):
+    """Tell what indicators say about a closed bar: by name, `ma5` or, where one has several values, `macd.signal`.
+
+    Values are floats: estimates to look at and to decide by, not money. One that still warms up is left out.
+    """
+
+    topic: ClassVar[str] = "market_data.indicators"
+
+    interval: str
+    open_time: int
+    values: dict[str, float]
+    event_time: int
+
+    def identity(self) -> tuple[object, ...]:
+        return (self.exchange, self.symbol, self.interval, self.open_time)
+
+    def amounts(self) -> tuple[object, ...]:
+        return (sorted(self.values.items()),)
 
 
 MARKET_RECORDS: tuple[type[Record], ...] = (Tick, Trade, OrderBook, Kline)
