@@ -4,14 +4,12 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from barnabas_quant.exchange.simulator import MINUTE
+from barnabas_quant.exchange.walk import UPDATES_A_MINUTE
 from barnabas_quant.feeds import BITCOIN_AND_OTHERS, BinanceDecoder, Frame, Instrument, Simulator
-from barnabas_quant.feeds.simulator import MINUTE
-from barnabas_quant.feeds.sources import SimulatorSource
-from barnabas_quant.feeds.walk import UPDATES_A_MINUTE
 from barnabas_quant.model import Book, Kline, OrderBook, Record, Tick, Trade, units
 
 START = 1_700_000_040_000
@@ -95,7 +93,7 @@ def test_frames_are_ordered_numbered_and_shaped_as_the_venue_sends_them() -> Non
     played = frames(4, 2)
     assert [frame.received for frame in played] == sorted(frame.received for frame in played)
     assert [frame.sequence for frame in played] == sorted({frame.sequence for frame in played})
-    assert [frame.sequence for frame in played if frame.barrier] == [(0, START, 0), (1, START + MINUTE, 0)]
+    assert [frame.sequence for frame in played if frame.sequence[2] == 0] == [(0, START, 0), (1, START + MINUTE, 0)]
     shapes = {
         "trade": "e E s t p q T m M",
         "bookTicker": "u s b B a A",
@@ -137,50 +135,3 @@ def test_any_minute_can_be_made_alone() -> None:
     in_order = [list(simulator.minute(n, START + n * MINUTE)) for n in range(3)]
     assert list(Simulator(9).minute(2, START + 2 * MINUTE)) == in_order[2]
     assert list(simulator.minute(1, START + MINUTE)) == in_order[1]
-
-
-class Clock:
-    """A clock that stands where it is put, in milliseconds."""
-
-    def __init__(self, now: int) -> None:
-        self.now = now
-
-    def __call__(self) -> int:
-        return self.now
-
-
-def test_source_starts_with_the_present_minute_and_follows_the_clock() -> None:
-    clock = Clock(START + 12_345)
-    source = SimulatorSource(Simulator(1, BITCOIN_AND_OTHERS[:1]), clock)
-    starts: list[tuple[int, ...]] = []
-    for frame in source.frames(None, no_report):
-        if frame.barrier:
-            starts.append(frame.sequence)
-            if len(starts) == 3:
-                break
-            if len(starts) == 2:
-                clock.now += 10 * MINUTE
-    assert starts == [(0, START, 0), (1, START + MINUTE, 0), (2, START + 10 * MINUTE, 0)]
-
-
-@pytest.mark.parametrize("stopped_in", [0, 1, 2])
-def test_source_resumes_the_interrupted_minute_frame_for_frame(stopped_in: int) -> None:
-    clock = Clock(START)
-    instruments = BITCOIN_AND_OTHERS[:2]
-
-    def play(last: tuple[int, ...] | None, until: int) -> list[tuple[Frame, list[Record]]]:
-        decoder = BinanceDecoder("binance")
-        played: list[tuple[Frame, list[Record]]] = []
-        for frame in SimulatorSource(Simulator(2, instruments), clock).frames(last, no_report):
-            if frame.sequence[0] == until:
-                return played
-            made = decoder.records(frame)
-            if not frame.replayed:
-                played.append((frame, made))
-        raise AssertionError("the simulated market has ended")
-
-    whole = play(None, 4)
-    assert [frame.sequence[1] for frame, _ in whole if frame.barrier] == [START + n * MINUTE for n in range(4)]
-    stopped = next(frame.sequence for frame, _ in whole if frame.sequence[0] == stopped_in and frame.sequence[2] == 500)
-    resumed = play(stopped, 4)
-    assert resumed == [(frame, made) for frame, made in whole if frame.sequence[0] >= stopped_in]

@@ -12,37 +12,19 @@ Source: Binance API documentation, "WebSocket Streams" (spot) and "Websocket Mar
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from barnabas_quant.errors import FrameError
-from barnabas_quant.model import DecimalText, Kline, Level, OrderBook, Record, Tick, Trade
+from barnabas_quant.model import DecimalText, Frame, Kline, Level, OrderBook, Record, Tick, Trade
 
 SPOT = "binance"
 USD_M = "binance_usdm"
 
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Time = Annotated[int, Meta(ge=0, lt=2**53)]
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Hold one message as it came from the venue.
-
-    `sequence` is its place in its source: ever rising, compared as a tuple. `received` is in nanoseconds since 1970.
-    `symbol` is known from outside for a REST answer, which does not name it. A `barrier` frame may go out only once
-    everything before it is acknowledged; a `replayed` one only brings the decoder's memory up to date.
-    """
-
-    sequence: tuple[int, ...]
-    received: int
-    text: bytes
-    symbol: str | None = None
-    barrier: bool = False
-    replayed: bool = False
 
 
 class _Envelope(Struct):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from barnabas_quant.feeds.binance import Frame
+from barnabas_quant.model import Frame
 
 
 def write_capture(path: Path, frames: Iterable[Frame]) -> int:

@@ -22,9 +22,9 @@ from random import Random
 
 import msgspec
 
-from barnabas_quant.feeds.bar import Bar, combined
-from barnabas_quant.feeds.binance import SPOT, Frame
-from barnabas_quant.feeds.walk import (
+from barnabas_quant.exchange.bar import Bar, combined
+from barnabas_quant.exchange.settings import BINANCE
+from barnabas_quant.exchange.walk import (
     BITCOIN_AND_OTHERS,
     UPDATES_A_MINUTE,
     Instrument,
@@ -32,7 +32,7 @@ from barnabas_quant.feeds.walk import (
     RandomFor,
     minutes,
 )
-from barnabas_quant.model.money import decimal_text
+from barnabas_quant.model import Frame, decimal_text
 
 MINUTE = 60_000
 """Milliseconds of a minute."""
@@ -40,7 +40,7 @@ MINUTE = 60_000
 STEP = 100
 """Milliseconds between two depth events."""
 
-VERSION = 1
+VERSION = 2
 """Part of every simulation's identity: raise it with any change of what a seed generates."""
 
 _DEPTH = 20  # levels a side that are kept filled
@@ -54,7 +54,7 @@ _BIDS, _ASKS = 0, 1
 class Simulator:
     """Make the frames of a simulated market; the same seed and instruments always make the same ones."""
 
-    exchange = SPOT
+    exchange = BINANCE
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Simulator:
         """Give the frames of one minute that starts at `start`, milliseconds since 1970, ordered by time."""
         streams = [self._play(instrument, number, start) for instrument in self._instruments]
         for index, (time, text, symbol) in enumerate(merge(*streams, key=itemgetter(0))):
-            yield Frame((number, start, index), time * 1_000_000, text, symbol, barrier=index == 0)
+            yield Frame((number, start, index), time * 1_000_000, text, symbol)
 
     def _play(self, instrument: Instrument, number: int, start: int) -> Iterator[_Timed]:
         minute = self._begin(instrument, number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from barnabas_quant.feeds.walk import Instrument
+from barnabas_quant.exchange.walk import Instrument
 from barnabas_quant.model.money import ONE, decimal_text
 
 
