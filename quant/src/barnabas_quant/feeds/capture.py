@@ -25,7 +25,8 @@ from typing import BinaryIO, cast
 import msgspec
 
 from barnabas_quant.errors import FrameError, QuantError
-from barnabas_quant.feeds.binance import SPOT, USD_M, Frame
+from barnabas_quant.feeds.binance import SPOT, USD_M
+from barnabas_quant.model import Frame
 
 MAX_LINE = 16 * 1024 * 1024
 """Bytes of the longest line read; a longer one is malformed."""

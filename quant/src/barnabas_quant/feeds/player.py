@@ -16,13 +16,10 @@ from barnabas_quant.bus.partitioner import partition_of
 from barnabas_quant.bus.producer import RecordProducer, encode
 from barnabas_quant.bus.topics import MARKET_TOPICS, partition_counts
 from barnabas_quant.errors import FrameError, ResumeError
-from barnabas_quant.feeds.binance import BinanceDecoder, Frame
+from barnabas_quant.feeds.binance import BinanceDecoder
 from barnabas_quant.feeds.pacing import Pacer
 from barnabas_quant.feeds.sources import Source
-from barnabas_quant.model import Record
-
-BARRIER_PATIENCE = 3600.0
-"""Seconds that a feed waits for acknowledgements before a barrier frame."""
+from barnabas_quant.model import Frame, Record
 
 FLUSH_PATIENCE = 30.0
 """Seconds that a feed waits for its last acknowledgements at its end."""
@@ -54,13 +51,19 @@ class Player:
         stop: threading.Event,
         complain: Callable[[int, str], None],
         give_up: Callable[[], bool] = lambda: False,
+        letter: Callable[[bytes, str, str], None] = lambda text, reason, origin: None,
     ) -> None:
-        """Take where to write, what, how fast; `complain` gets each malformed line, `give_up` says Kafka is gone."""
+        """Take where to write, what, how fast.
+
+        `complain` gets each malformed line, `letter` the bytes of a frame that is no record, with reason and origin;
+        `give_up` says that Kafka is gone.
+        """
         self._bootstrap = bootstrap
         self._source = source
         self._pacer = pacer
         self._stop = stop
         self._complain = complain
+        self._letter = letter
         self._give_up = give_up
         self._decoder = BinanceDecoder(source.exchange)
         self._partitions: dict[str, int] = {}
@@ -103,8 +106,7 @@ class Player:
             records = self._decoder.records(frame)
         except FrameError as error:
             self._report(frame.sequence[-1], str(error))
-            return True
-        if frame.replayed:
+            self._letter(frame.text, str(error), f"{self._source.identity}#{frame.sequence[-1]}")
             return True
         self.progress.frames += 1
         due = [(record, encode(record)) for record in records]
@@ -119,16 +121,11 @@ class Player:
             return True
         if self._stop.wait(wait) if (wait := self._pacer.wait(frame.received)) else self._stop.is_set():
             return False
-        if frame.barrier and producer.flush(BARRIER_PATIENCE, self._stopped):
-            return False
         mark = Mark(self._source.identity, frame.sequence)
         for record, value in due:
             producer.send(record.key, record.topic, value, mark)
         self.progress.sent = producer.sent
         return True
-
-    def _stopped(self) -> bool:
-        return self._stop.is_set() or self._give_up()
 
     def _stands(self, record: Record, value: bytes, sequence: tuple[int, ...]) -> bool:
         """Tell whether a record is in its topic already."""

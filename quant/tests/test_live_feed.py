@@ -1,0 +1,98 @@
+"""The live feed against the simulated exchange: whatever happens on the way, the accounts come out even."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from barnabas_quant.feeds import BITCOIN_AND_OTHERS, Simulator
+from barnabas_quant.feeds.recording import write_capture
+from barnabas_quant.model import Gap, Trade
+
+from .conftest import START
+from .road import Road, eventually, played_frames, road
+
+embedded = pytest.importorskip("barnabas.embedded", reason="the package barnabas is not installed")
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[str]:
+    """Give a Kafka of this test's own: the feed's topics have fixed names."""
+    with embedded.Broker() as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture(scope="module")
+def minute(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a capture of one simulated minute, two symbols."""
+    path = tmp_path_factory.mktemp("live") / "minute.gz"
+    write_capture(path, Simulator(11, BITCOIN_AND_OTHERS[:2]).minute(0, START))
+    return path
+
+
+def finish(made: Road, capture: Path) -> dict[str, int]:
+    """Wait for the end of the play and of what is fetched; end the feed, so that all is acknowledged; account."""
+    made.wait_until_played()
+    trades = sum(len(streams[Trade]) for streams in played_frames(capture).values())
+    eventually(lambda: len(made.records(Trade)) >= trades)
+    made.feed.end()
+    return made.account()
+
+
+def test_everything_played_stands_in_the_topics(tmp_path: Path, own_kafka: str, minute: Path) -> None:
+    with road(tmp_path, own_kafka, minute, 12) as made:
+        counted = finish(made, minute)
+    assert counted["trades"] > 500
+    assert counted["quotes"] > 2000
+    assert counted["missed quotes"] == 0
+    assert counted["diffs"] > 1000
+
+
+def test_connections_that_drop(tmp_path: Path, own_kafka: str, minute: Path) -> None:
+    with road(tmp_path, own_kafka, minute, 6) as made:
+        for how, frames in (("close", 500), ("abort", 1200), ("half", 2000)):
+            made.wait_for_frames(frames)
+            made.order("drop", how=how)
+        counted = finish(made, minute)
+        causes = {gap.cause for gap in made.records(Gap)}
+    assert counted["missed quotes"] > 0
+    assert "start" in causes
+    assert len(causes) > 1
+
+
+def test_frames_that_are_skipped(tmp_path: Path, own_kafka: str, minute: Path) -> None:
+    with road(tmp_path, own_kafka, minute, 6) as made:
+        made.wait_for_frames(500)
+        made.order("skip", stream="*btcusdt@trade", frames=3)
+        made.order("skip", stream="*ethusdt@depth*", frames=2)
+        made.wait_for_frames(1500)
+        made.order("skip", stream="*@trade", frames=1)
+        counted = finish(made, minute)
+        gaps = made.records(Gap)
+    assert counted["missed diffs"] > 0
+    assert {(gap.stream, gap.filled) for gap in gaps} >= {("trade", True), ("depth", False)}
+
+
+def test_a_feed_that_is_killed(tmp_path: Path, own_kafka: str, minute: Path) -> None:
+    with road(tmp_path, own_kafka, minute, 4) as made:
+        for frames in (400, 1500, 2600):
+            made.wait_for_frames(frames)
+            made.feed.kill()
+            made.feed.start()
+        counted = finish(made, minute)
+    assert counted["missed quotes"] > 0
+
+
+def test_garbage_and_refusals(tmp_path: Path, own_kafka: str, minute: Path) -> None:
+    with road(tmp_path, own_kafka, minute, 6) as made:
+        made.order("rest", status=429, requests=2, path="/api/v3", retry_after=1)
+        made.wait_for_frames(600)
+        kinds = "broken_json wrong_types negative_price crossed_book unknown_symbol missing_fields"
+        for kind in kinds.split():
+            made.order("garbage", stream="*btcusdt*", kind=kind, frames=1)
+        made.wait_for_frames(1500)
+        made.order("garbage", stream="*@bookTicker", kind="duplicate", frames=3)
+        counted = finish(made, minute)
+    assert counted["trades"] > 500
