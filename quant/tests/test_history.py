@@ -1,0 +1,250 @@
+"""The history against a real broker and a real chDB: every record one row, whoever is killed when."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import chain
+from pathlib import Path
+
+import msgspec
+import pytest
+from confluent_kafka import Producer
+
+from barnabas_quant.bus import MARKET_TOPICS, ensure_topics, partition_counts, read_records
+from barnabas_quant.errors import SettingsError
+from barnabas_quant.feeds import Simulator
+from barnabas_quant.feeds.recording import write_capture
+from barnabas_quant.history import ClickHouse as Client
+from barnabas_quant.history import ClickHouseError, migrate
+from barnabas_quant.history.migrations import adapted, migrations
+from barnabas_quant.history.rows import TABLES, row, table_of
+from barnabas_quant.model import Kline, OrderBook, Tick, Trade
+
+from .conftest import START
+from .stores import ClickHouse
+from .test_feed import play
+
+embedded = pytest.importorskip("barnabas.embedded", reason="the package barnabas is not installed")
+
+PATIENCE = 60.0
+
+
+class Count(msgspec.Struct):
+    rows: int
+    different: int
+
+
+class Sum(msgspec.Struct):
+    total: str
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[str]:
+    """Give a Kafka of this test's own: the history reads everything."""
+    with embedded.Broker() as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture
+def clickhouse(tmp_path: Path) -> Iterator[ClickHouse]:
+    with ClickHouse(tmp_path) as running:
+        yield running
+
+
+class Writer:
+    """The history writer as a process."""
+
+    def __init__(self, folder: Path, kafka: str, clickhouse: str) -> None:
+        config = folder / "history.toml"
+        config.write_text("[history]\nrows = 700\nseconds = 0.2\n")
+        self._command = [
+            sys.executable, "-m", "barnabas_quant", "run", "history", "--config", str(config), "--kafka", kafka,
+            "--clickhouse", clickhouse, "--data", str(folder),
+        ]  # fmt: skip
+        self._log = folder / "history.log"
+        self.start()
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> None:
+        assert self.process.poll() is None, self._log.read_text()
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(PATIENCE) == 0, self._log.read_text()
+
+
+def records_of(kafka: str) -> dict[str, list[tuple[int, int, bytes]]]:
+    """Read partition, offset and value of every record of the market topics."""
+    found: dict[str, list[tuple[int, int, bytes]]] = {topic: [] for topic in TABLES}
+    for message in read_records(kafka, partition_counts(kafka, TABLES)):
+        at = (int(message.partition() or 0), int(message.offset() or 0))
+        found[str(message.topic())].append((*at, bytes(message.value() or b"")))
+    return found
+
+
+def count(client: Client, table: str, final: str = "") -> Count:
+    different = "uniqExact(topic_id, kafka_partition, kafka_offset)"
+    return client.rows(f"SELECT count() AS rows, {different} AS different FROM {table} {final}", Count)[0]
+
+
+def wait_for_rows(client: Client, records: dict[str, list[tuple[int, int, bytes]]]) -> None:
+    from .conftest import eventually
+
+    def all_there() -> bool:
+        try:
+            return all(
+                sum(count(client, table).rows for table in TABLES[topic]) >= len(stored)
+                for topic, stored in records.items()
+            )
+        except ClickHouseError:  # no table yet
+            return False
+
+    eventually(all_there, PATIENCE)
+
+
+def assert_equal(client: Client, records: dict[str, list[tuple[int, int, bytes]]]) -> None:
+    for topic, stored in records.items():
+        for final in ("", "FINAL"):
+            counts = [count(client, table, final) for table in TABLES[topic]]
+            assert sum(one.rows for one in counts) == len(stored), (topic, final)
+            assert sum(one.different for one in counts) == len(stored), (topic, final)
+    trades = [json.loads(value) for _, _, value in records[Trade.topic]]
+    total = client.rows("SELECT toString(sum(price * quantity)) AS total FROM market_trades", Sum)[0].total
+    assert Decimal(total) == sum(Decimal(one["price"]) * Decimal(one["quantity"]) for one in trades)
+    quotes = [json.loads(value) for _, _, value in records[Tick.topic]]
+    total = client.rows("SELECT toString(sum(bid) + sum(ask)) AS total FROM market_ticks", Sum)[0].total
+    assert Decimal(total) == sum(Decimal(one["bid"] or 0) + Decimal(one["ask"] or 0) for one in quotes)
+
+
+def test_every_record_is_one_row_whoever_is_killed(tmp_path: Path, own_kafka: str, clickhouse: ClickHouse) -> None:
+    ensure_topics(own_kafka)
+    capture = tmp_path / "capture.gz"
+    write_capture(capture, chain.from_iterable(Simulator(5).minute(n, START + n * 60_000) for n in range(2)))
+    writer = Writer(tmp_path, own_kafka, clickhouse.url)
+    client = Client(clickhouse.url, 10)
+    try:
+        play(own_kafka, capture)
+        records = records_of(own_kafka)
+        for kill in ("writer", "clickhouse", "writer", "both"):
+            if kill in ("writer", "both"):
+                writer.kill()
+            if kill in ("clickhouse", "both"):
+                clickhouse.kill()
+                clickhouse.start()
+            if kill in ("writer", "both"):
+                writer.start()
+            write_capture(capture, Simulator(hash(kill) % 1000).minute(3, START))
+            play(own_kafka, capture)
+        records = records_of(own_kafka)
+        wait_for_rows(client, records)
+        writer.end()
+        assert_equal(client, records)
+    finally:
+        if writer.process.poll() is None:
+            writer.kill()
+        client.close()
+
+
+def test_a_record_that_cannot_be_read_becomes_a_dead_letter(
+    tmp_path: Path, own_kafka: str, clickhouse: ClickHouse
+) -> None:
+    ensure_topics(own_kafka)
+    good = {"exchange": "binance", "symbol": "X", "trade_id": 1, "price": "1.5", "quantity": "2",
+            "buyer_is_maker": True, "event_time": 1, "trade_time": 1, "receive_time": 1}  # fmt: skip
+    bad = [
+        b"\xff\xfe", b"{", b"[]", b"null", b"",
+        json.dumps({**good, "price": "-1"}).encode(),
+        json.dumps({**good, "price": 1.5}).encode(),
+        json.dumps({**good, "price": "1.123456789"}).encode(),
+        json.dumps({**good, "price": "12345678901.0"}).encode(),
+        json.dumps({**good, "trade_time": 10**17}).encode(),
+        json.dumps({**good, "symbol": ""}).encode(),
+        json.dumps(good)[:-1].encode() + b',"kafka_offset":7}',  # only ClickHouse sees what is wrong with this one
+    ]  # fmt: skip
+    producer = Producer({"bootstrap.servers": own_kafka})
+    for number in range(30):
+        producer.produce(Trade.topic, json.dumps({**good, "trade_id": number}).encode(), b"binance:X")
+        if number < len(bad):
+            producer.produce(Trade.topic, bad[number], b"binance:X")
+    producer.flush(20)
+    writer = Writer(tmp_path, own_kafka, clickhouse.url)
+    client = Client(clickhouse.url, 10)
+    try:
+        from .conftest import eventually
+
+        letters: list[bytes] = []
+
+        def all_told() -> bool:
+            found = read_records(own_kafka, partition_counts(own_kafka, ["market_data.dead_letters"]))
+            letters[:] = [bytes(message.value() or b"") for message in found]
+            return len(letters) >= len(bad)
+
+        eventually(all_told, PATIENCE)
+        assert letters.count(bad[0]) == 1
+        assert sorted(letters) == sorted(bad)
+        assert count(client, "market_trades").rows == 30
+        writer.end()
+    finally:
+        if writer.process.poll() is None:
+            writer.kill()
+        client.close()
+
+
+def test_migrations_are_applied_once(clickhouse: ClickHouse) -> None:
+    client = Client(clickhouse.url, 10)
+    assert migrate(client) == ["0001_market"]
+    assert migrate(client) == []
+    client.command("INSERT INTO schema_migrations (version, name, checksum) SELECT 1, 'market', 'another'")
+    with pytest.raises(SettingsError, match="has changed since"):
+        migrate(client)
+    client.command("TRUNCATE TABLE schema_migrations")
+    assert migrate(client) == ["0001_market"]  # each statement can run again
+    client.command("INSERT INTO schema_migrations (version, name, checksum) SELECT 99, 'later', 'x'")
+    with pytest.raises(SettingsError, match="99"):
+        migrate(client)
+    client.close()
+
+
+def test_the_same_files_make_a_replicated_cluster() -> None:
+    statements = migrations()[0].statements("prod")
+    assert len(statements) == 6
+    for statement in statements:
+        assert "ON CLUSTER 'prod'" in statement
+        assert "ENGINE = ReplicatedReplacingMergeTree" in statement
+    with pytest.raises(SettingsError, match=r"history\.cluster"):
+        adapted("x", "a'b")
+
+
+@pytest.mark.parametrize(
+    ("topic", "fields", "table"),
+    [
+        (Tick.topic, {"kind": "quote", "price": None, "bid": "1", "bid_size": "2", "ask": "3", "ask_size": "4",
+                      "update_id": 1, "event_time": None}, "market_ticks"),
+        (OrderBook.topic, {"type": "diff", "first_update_id": 1, "last_update_id": 2, "previous_update_id": None,
+                           "bids": [["1", "0"]], "asks": [], "event_time": 5}, "market_orderbook_diffs"),
+        (OrderBook.topic, {"type": "snapshot", "first_update_id": 1, "last_update_id": 2, "previous_update_id": None,
+                           "bids": [], "asks": [], "event_time": None}, "market_orderbooks"),
+        (Kline.topic, {"interval": "1m", "open_time": 1, "close_time": 2, "open": "1", "high": "1", "low": "1",
+                       "close": "1", "volume": "0", "quote_volume": "0", "trades": 0, "closed": True,
+                       "source": "venue", "event_time": 1}, "market_klines"),
+    ],
+)  # fmt: skip
+def test_each_record_has_its_table(topic: str, fields: dict[str, object], table: str) -> None:
+    value = json.dumps({"exchange": "binance", "symbol": "BTCUSDT", "receive_time": 1, **fields}).encode()
+    assert table_of(topic, value) == (table, 1970 * 12 + 1)
+    line = json.loads(row(value + b"\n", "t", 3, 4, 5))
+    assert (line["topic_id"], line["kafka_partition"], line["kafka_offset"], line["produced"]) == ("t", 3, 4, 5)
+
+
+def test_the_tables_are_those_of_the_topics() -> None:
+    assert {spec.name for spec in MARKET_TOPICS} <= TABLES.keys()
