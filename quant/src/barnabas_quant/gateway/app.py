@@ -1,0 +1,241 @@
+"""The gateway's web application: REST under /api/v1, the WebSocket, the page of the API, and a watch page."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Any, Literal
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from barnabas_quant.errors import QuantError, StoreUnavailable
+from barnabas_quant.gateway.answers import (
+    Bars,
+    Book,
+    Failure,
+    Health,
+    Price,
+    StoreHealth,
+    Symbol,
+    Symbols,
+    Trades,
+)
+from barnabas_quant.gateway.market import Market
+from barnabas_quant.gateway.openapi import Operation, Parameter, document, page
+from barnabas_quant.gateway.sockets import Sockets
+from barnabas_quant.history import ClickHouseError
+
+_SYMBOL = re.compile(r"[A-Za-z0-9._\-]{1,40}\Z")
+_WORD = re.compile(r"[a-z0-9_]{1,40}\Z")
+_INTERVAL = re.compile(r"[1-9][0-9]{0,3}[smhdwM]\Z")
+
+_SYMBOL_PARAMETER = Parameter("symbol", "the symbol in its venue's spelling: BTCUSDT, 600519")
+_EXCHANGE = Parameter("exchange", "the venue: binance, binance_usdm, okx, sse, szse, hkex; default: the primary one")
+
+OPERATIONS = (
+    Operation(
+        "/api/v1/price/{symbol}", "The latest price, and where it came from", Price, (_SYMBOL_PARAMETER, _EXCHANGE)
+    ),
+    Operation(
+        "/api/v1/klines/{symbol}",
+        "Candles, oldest first",
+        Bars,
+        (
+            _SYMBOL_PARAMETER,
+            _EXCHANGE,
+            Parameter("interval", "1s, 1m, 5m, 15m, 1h, 1d", default="1m"),
+            Parameter("start", "first opening time, milliseconds since 1970", "integer"),
+            Parameter("end", "opening times before this, milliseconds since 1970", "integer"),
+            Parameter("limit", "candles at most, 1 to 5000", "integer", default=500),
+            Parameter("source", "venue or computed; default: the venue's where it has them, else computed"),
+        ),
+    ),
+    Operation(
+        "/api/v1/orderbook/{symbol}",
+        "The order book",
+        Book,
+        (_SYMBOL_PARAMETER, _EXCHANGE, Parameter("depth", "levels a side, 1 to 1000", "integer", default=20)),
+    ),
+    Operation(
+        "/api/v1/trades/{symbol}",
+        "Trades, newest first",
+        Trades,
+        (
+            _SYMBOL_PARAMETER,
+            _EXCHANGE,
+            Parameter("limit", "trades at most, 1 to 1000", "integer", default=100),
+            Parameter("before", "trade ids below this", "integer"),
+        ),
+    ),
+    Operation("/api/v1/symbols", "Every instrument that was heard of", Symbols),
+    Operation("/api/v1/health", "Whether the stores answer, how old the market is", Health),
+)
+
+
+class BadRequest(ValueError):
+    """Say which parameter is wrong."""
+
+
+def application(market: Market, sockets: Sockets) -> Starlette:
+    """Put the routes together."""
+    api = _Api(market, sockets)
+    described = document(OPERATIONS)
+    shown = page(OPERATIONS)
+
+    async def openapi(request: Request) -> Response:
+        return _json(described)
+
+    async def docs(request: Request) -> Response:
+        return HTMLResponse(shown)
+
+    async def watch(request: Request) -> Response:
+        return HTMLResponse(files("barnabas_quant.gateway").joinpath("watch.html").read_text("utf-8"))
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        word: Literal["not_found", "bad_request"] = "not_found" if error.status_code == 404 else "bad_request"
+        return _json(Failure(word, f"{request.method} {request.url.path}: {error.detail}"), error.status_code)
+
+    return Starlette(
+        exception_handlers={HTTPException: refuse},
+        routes=[
+            Route("/api/v1/price/{symbol}", api.guarded(api.price)),
+            Route("/api/v1/klines/{symbol}", api.guarded(api.klines)),
+            Route("/api/v1/orderbook/{symbol}", api.guarded(api.orderbook)),
+            Route("/api/v1/trades/{symbol}", api.guarded(api.trades)),
+            Route("/api/v1/symbols", api.guarded(api.symbols)),
+            Route("/api/v1/health", api.guarded(api.health)),
+            Route("/api/v1/openapi.json", openapi),
+            Route("/docs", docs),
+            Route("/", watch),
+            WebSocketRoute("/api/v1/stream", sockets.serve),
+        ],
+    )
+
+
+class _Api:
+    """Read parameters, ask the market, write answers."""
+
+    def __init__(self, market: Market, sockets: Sockets) -> None:
+        self._market = market
+        self._sockets = sockets
+
+    def guarded(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """Turn errors into answers."""
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except BadRequest as error:
+                return _json(Failure("bad_request", str(error)), 400)
+            except (StoreUnavailable, ClickHouseError) as error:
+                return _json(Failure("unavailable", str(error)), 503)
+            except QuantError as error:
+                return _json(Failure("bad_request", str(error)), 400)
+
+        return handle
+
+    async def price(self, request: Request) -> Response:
+        symbol, exchange = _instrument(request)
+        found = await self._market.prices.latest(symbol, exchange)
+        return _json(found) if found else self._unknown(symbol, exchange)
+
+    async def klines(self, request: Request) -> Response:
+        symbol, exchange = _instrument(request)
+        interval = request.query_params.get("interval", "1m")
+        if not _INTERVAL.match(interval):
+            raise BadRequest(f"interval: not an interval such as 1m or 1h: {interval!r}")
+        source = request.query_params.get("source")
+        if source not in (None, "venue", "computed"):
+            raise BadRequest("source: venue or computed")
+        found = await self._market.klines(
+            exchange or self._market.primary,
+            symbol,
+            interval,
+            _number(request, "start", 0, 2**53),
+            _number(request, "end", 0, 2**53),
+            _number(request, "limit", 1, 5000, 500) or 500,
+            source,
+        )
+        return _json(found) if found else self._unknown(symbol, exchange)
+
+    async def orderbook(self, request: Request) -> Response:
+        symbol, exchange = _instrument(request)
+        depth = _number(request, "depth", 1, 1000, 20) or 20
+        found = await self._market.book(exchange or self._market.primary, symbol, depth)
+        return _json(found) if found else self._unknown(symbol, exchange)
+
+    async def trades(self, request: Request) -> Response:
+        symbol, exchange = _instrument(request)
+        limit = _number(request, "limit", 1, 1000, 100) or 100
+        before = _number(request, "before", 0, 2**63 - 1)
+        found = await self._market.trades(exchange or self._market.primary, symbol, limit, before)
+        return _json(found) if found else self._unknown(symbol, exchange)
+
+    async def symbols(self, request: Request) -> Response:
+        known = await self._market.symbols()
+        return _json(Symbols(primary=self._market.primary, symbols=known))
+
+    async def health(self, request: Request) -> Response:
+        async def timed(ask: Callable[[], Awaitable[object]]) -> StoreHealth:
+            begun = time.perf_counter()
+            try:
+                await asyncio.wait_for(ask(), 2)
+            except (QuantError, TimeoutError) as error:
+                return StoreHealth(answers=False, ms=_since(begun), message=str(error) or "no answer within 2 s")
+            return StoreHealth(answers=True, ms=_since(begun))
+
+        names = ("kafka", "redis", "clickhouse")
+        asks = (self._market.ask_kafka, self._market.ask_redis, self._market.ask_clickhouse)
+        stores = dict(zip(names, await asyncio.gather(*map(timed, asks)), strict=True))
+        answering = [store.answers for store in stores.values()]
+        health = Health(
+            status="ok" if all(answering) else "degraded" if any(answering) else "down",
+            stores=stores,
+            clients=self._sockets.count,
+            lag=self._market.lag,
+            last_tick_age_ms=self._market.last_tick_ages(),
+        )
+        return _json(health, 200 if stores["kafka"].answers else 503)
+
+    def _unknown(self, symbol: str, exchange: str | None) -> Response:
+        where = exchange or self._market.primary
+        return _json(Failure("unknown_symbol", f"no {symbol} at {where}; /api/v1/symbols lists what there is"), 404)
+
+
+def _since(begun: float) -> float:
+    return round((time.perf_counter() - begun) * 1000, 3)
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def _instrument(request: Request) -> tuple[str, str | None]:
+    symbol = request.path_params["symbol"]
+    if not _SYMBOL.match(symbol):
+        raise BadRequest(f"symbol: letters, digits, dot, dash and underscore, 40 at most: {symbol[:60]!r}")
+    exchange = request.query_params.get("exchange")
+    if exchange is not None and not _WORD.match(exchange):
+        raise BadRequest(f"exchange: not a venue's name: {exchange[:60]!r}")
+    return symbol, exchange
+
+
+def _number(request: Request, name: str, least: int, most: int, default: int | None = None) -> int | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
+        raise BadRequest(f"{name}: a whole number from {least} to {most}, not {text[:40]!r}")
+    return int(text)
+
+
+__all__ = ["OPERATIONS", "Symbol", "application"]

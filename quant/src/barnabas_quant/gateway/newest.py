@@ -1,0 +1,48 @@
+"""The newest record of a key, read from the end of its topic: the last resort, when both stores are down."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from barnabas_quant.bus.partitioner import partition_of
+from barnabas_quant.bus.ranges import RangeReader
+from barnabas_quant.bus.topics import partition_counts
+
+_FIRST_STRIDE = 200
+_FURTHEST = 1_000_000
+"""Records of a partition that are looked through at most."""
+
+
+class Newest:
+    """Find newest records. One search at a time: it is not the way that prices usually go."""
+
+    def __init__(self, bootstrap: str, client: Mapping[str, str]) -> None:
+        self._bootstrap = bootstrap
+        self._client = client
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}
+
+    def find(self, topic: str, key: bytes) -> tuple[bytes, int] | None:
+        """Give value and Kafka's timestamp (milliseconds) of the newest record of a key; None where there is none.
+
+        Raises BusError where Kafka does not answer.
+        """
+        with self._lock:
+            if topic not in self._counts:
+                self._counts |= partition_counts(self._bootstrap, [topic], 2.0)
+            at = (topic, partition_of(key, self._counts[topic]))
+            with RangeReader(self._bootstrap) as reader:
+                low, end = reader.bounds([at])[at]
+                stride, looked = _FIRST_STRIDE, 0
+                while low < end and looked < _FURTHEST:
+                    start = max(low, end - stride)
+                    found = None
+                    for message in reader.read({at: (start, end)}):
+                        if message.key() == key:
+                            found = (bytes(message.value() or b""), int(message.timestamp()[1]))
+                    if found is not None:
+                        return found
+                    looked += end - start
+                    end, stride = start, stride * 8
+        return None

@@ -1,0 +1,201 @@
+"""What the gateway reads: every partition of its topics from now on, in a thread, a batch at a time to the loop.
+
+It is no member of a group: each gateway shows everything, however many there are, and one that comes back has no use
+for what it missed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import msgspec
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, TopicPartition
+
+from barnabas_quant.bus.topics import client_settings, partition_counts
+from barnabas_quant.errors import BusError
+from barnabas_quant.model import Kline, OrderBook, Tick, Trade
+from barnabas_quant.service import Status
+from barnabas_quant.settings import Settings
+
+log = logging.getLogger(__name__)
+
+STOCK_TOPIC = "stock-realtime"
+SIGNAL_TOPIC = "trade-signal"
+TOPICS = (Tick.topic, Trade.topic, Kline.topic, OrderBook.topic, STOCK_TOPIC, SIGNAL_TOPIC)
+
+_BATCH = 5000
+_WAIT = 0.005  # seconds that a batch may take to come together: this is what a tick waits at most
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Hold one event for the hub; `record` is the topic's JSON, `produced` Kafka's timestamp in milliseconds."""
+
+    stream: str
+    place: str | None
+    record: bytes
+    produced: int
+    series: str | None = None
+
+    def text(self) -> bytes:
+        """Write the event as clients get it."""
+        return b'{"stream":"%s","data":%s}' % (self.stream.encode(), self.record)
+
+
+# Names become parts of a stream's name, which is written into JSON as it is.
+_Name = Annotated[str, msgspec.Meta(pattern=r'^[^\x00-\x20"\\:*]{1,60}\Z')]
+
+
+class _Named(msgspec.Struct):
+    exchange: _Name
+    symbol: _Name
+
+
+class _Bar(msgspec.Struct):
+    exchange: _Name
+    symbol: _Name
+    interval: _Name
+    open_time: int
+    source: Literal["venue", "computed"]
+
+
+class _Book(msgspec.Struct):
+    exchange: _Name
+    symbol: _Name
+    type: Literal["snapshot", "diff"]
+
+
+class _Stock(msgspec.Struct):
+    symbol: _Name
+
+
+_named = msgspec.json.Decoder(_Named).decode
+_bar = msgspec.json.Decoder(_Bar).decode
+_book = msgspec.json.Decoder(_Book).decode
+_stock = msgspec.json.Decoder(_Stock).decode
+_any = msgspec.json.Decoder(dict[str, object]).decode
+
+
+def event_of(topic: str, value: bytes, produced: int) -> Event:
+    """Make a record an event. Raises ValueError for what is no record of its topic."""
+    value.decode()  # not all of it is checked below, and what is no UTF-8 would end the connections of its clients
+    if topic == Tick.topic:
+        tick = _named(value)
+        stream = f"tick:{tick.exchange}:{tick.symbol}"
+        return Event(stream, stream, value, produced)
+    if topic == Trade.topic:
+        trade = _named(value)
+        return Event(f"trade:{trade.exchange}:{trade.symbol}", None, value, produced)
+    if topic == Kline.topic:
+        bar = _bar(value)
+        stream = f"kline:{bar.exchange}:{bar.symbol}:{bar.interval}"
+        series = f"{stream}@{bar.source}"  # a slow client loses no closed bar to the forming one after it
+        return Event(stream, f"{series}@{bar.open_time}", value, produced, series)
+    if topic == OrderBook.topic:
+        book = _book(value)
+        if book.type == "diff":
+            return Event(f"depth:{book.exchange}:{book.symbol}", None, value, produced)
+        stream = f"book:{book.exchange}:{book.symbol}"
+        return Event(stream, stream, value, produced)
+    if topic == STOCK_TOPIC:
+        stream = f"stock:{_stock(value).symbol}"
+        return Event(stream, stream, value, produced)
+    _any(value)
+    return Event("signal", None, value, produced)
+
+
+class Reader:
+    """Read in a thread of its own until `stop` is set; `deliver` gets each batch of events, in that thread."""
+
+    def __init__(
+        self, settings: Settings, status: Status, stop: threading.Event, deliver: Callable[[list[Event]], None]
+    ) -> None:
+        self._settings = settings
+        self._status = status
+        self._stop = stop
+        self._deliver = deliver
+        self._thread = threading.Thread(target=self._read, name="reader", daemon=True)
+        self._failure: BaseException | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the end, once `stop` is set. Raises BusError where the reading itself has failed."""
+        self._thread.join(10)
+        if self._failure is not None:
+            raise BusError(f"the gateway's reader has failed: {self._failure!r}") from self._failure
+
+    def _read(self) -> None:
+        try:
+            self._run()
+        except BaseException as error:
+            self._failure = error
+            self._stop.set()  # a gateway that hears nothing any more is of no use: a new one is started
+
+    def _run(self) -> None:
+        consumer = Consumer(
+            client_settings(
+                self._settings.bootstrap,
+                self._settings.kafka_client,
+                {
+                    "group.id": "gateway",  # asked for by the client; it joins nothing and commits nothing
+                    "enable.auto.commit": False,
+                    "auto.offset.reset": "latest",
+                    "fetch.wait.max.ms": 10,
+                    "fetch.queue.backoff.ms": 5,
+                    "queued.max.messages.kbytes": 65536,
+                },
+            )
+        )
+        try:
+            self._assign(consumer)
+            while not self._stop.is_set():
+                messages = consumer.consume(_BATCH, _WAIT)
+                if messages:
+                    self._take(messages)
+                    self._measure(consumer, messages)
+        finally:
+            consumer.close()
+
+    def _assign(self, consumer: Consumer) -> None:
+        while not self._stop.is_set():
+            try:
+                counts = partition_counts(self._settings.bootstrap, TOPICS, 2.0)
+            except BusError as error:
+                self._status.note = str(error)
+                continue
+            every = [(topic, number) for topic, count in counts.items() for number in range(count)]
+            consumer.assign([TopicPartition(topic, number, OFFSET_END) for topic, number in every])
+            self._status.note = ""
+            return
+
+    def _take(self, messages: list[Message]) -> None:
+        events = []
+        for message in messages:
+            if message.error() is not None:
+                log.debug("reader: %s", message.error())
+                continue
+            try:
+                events.append(
+                    event_of(str(message.topic()), bytes(message.value() or b""), int(message.timestamp()[1]))
+                )
+            except (ValueError, RecursionError):
+                self._status.error("malformed")
+        self._status.count(len(events))
+        self._deliver(events)
+
+    def _measure(self, consumer: Consumer, messages: list[Message]) -> None:
+        last = messages[-1]
+        if last.error() is not None:
+            return
+        at = TopicPartition(str(last.topic()), int(last.partition() or 0))
+        try:
+            _, high = consumer.get_watermark_offsets(at, cached=True)
+        except KafkaException:
+            return
+        if high >= 0:
+            self._status.lag = max(0, high - int(last.offset() or 0) - 1)
