@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from barnabas_quant.exchange.simulator import MINUTE
 from barnabas_quant.feeds import Simulator
 from barnabas_quant.feeds.recording import write_capture
-from barnabas_quant.feeds.simulator import MINUTE
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "binance"
 START = 1_700_000_040_000
@@ -72,7 +72,7 @@ def quant(tmp_path: Path) -> Iterator[Run]:
     group = f"table-{uuid.uuid4().hex}"
 
     def start(command: str, *arguments: str | Path) -> subprocess.Popen[str]:
-        own = ("--data", str(tmp_path / "data"), *(("--group", group) if command == "up" else ()))
+        own = ("--data", str(tmp_path / "data"), *(("--group", group) if command == "play" else ()))
         process = subprocess.Popen(
             [sys.executable, "-m", "barnabas_quant.cli", command, *own, *map(str, arguments)],
             stdout=subprocess.PIPE,

@@ -1,11 +1,9 @@
 """The feed against a Kafka: nothing lost, nothing twice, whatever ends it."""
 
 import gzip
-import json
 import signal
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -187,11 +185,11 @@ def test_recorded_frames_of_every_kind(bootstrap: str, name: str) -> None:
 def test_killed_again_and_again_nothing_is_lost_or_doubled(bootstrap: str, long_capture_file: Path, quant: Run) -> None:
     arguments = ("--kafka", bootstrap, "--capture", long_capture_file)
     for _ in range(4):
-        process = quant("up", *arguments, "--speed", "10")
+        process = quant("play", *arguments, "--speed", "10")
         playing(process)
         process.kill()
         assert finish(process)[0] == -signal.SIGKILL
-    code, output, errors = finish(quant("up", *arguments, "--speed", "max", "--until-played"))
+    code, output, errors = finish(quant("play", *arguments, "--speed", "max", "--until-played"))
     assert (code, errors) == (0, "")
     assert "feed=played" in output
     assert " skipped=0 " not in output.splitlines()[-1]
@@ -204,7 +202,7 @@ def test_interrupted_it_ends_in_order_and_the_group_keeps_its_place(
     bootstrap: str, long_capture_file: Path, quant: Run
 ) -> None:
     arguments = ("--kafka", bootstrap, "--capture", long_capture_file)
-    process = quant("up", *arguments, "--speed", "10")
+    process = quant("play", *arguments, "--speed", "10")
     playing(process, "records=[1-9]")
     process.send_signal(signal.SIGINT)
     code, output, errors = finish(process)
@@ -219,57 +217,12 @@ def test_interrupted_it_ends_in_order_and_the_group_keeps_its_place(
     finally:
         consumer.close()
     assert sum(at.offset for at in committed if at.offset > 0) > 0
-    code, output, errors = finish(quant("up", *arguments, "--speed", "max", "--until-played"))
+    code, output, errors = finish(quant("play", *arguments, "--speed", "max", "--until-played"))
     assert (code, errors) == (0, "")
     assert_same(bootstrap, long_capture_file)
 
 
-def test_the_simulated_market_goes_on_after_a_kill(bootstrap: str, seed: int, quant: Run) -> None:
-    identity = Simulator(seed).identity
-    counts = partition_counts(bootstrap, NAMES)
-    for _ in range(3):
-        process = quant("up", "--kafka", bootstrap, "--seed", str(seed), "--speed", "60")
-        playing(process, "sent=[0-9]{5}")  # most of a minute
-        process.kill()
-        finish(process)
-    process = quant("up", "--kafka", bootstrap, "--seed", str(seed), "--speed", "60")
-    playing(process, "sent=[0-9]{5}")
-    process.send_signal(signal.SIGTERM)
-    code, output, errors = finish(process)
-    assert (code, errors) == (0, ""), output
-
-    last: dict[tuple[str, str], int] = {}
-    starts: dict[int, int] = {}
-    marks: dict[tuple[str, int], list[tuple[int, ...]]] = defaultdict(list)
-    for message in read_records(bootstrap, counts):
-        mark = Mark.of(message)
-        if mark is None or mark.source != identity:
-            continue
-        marks[str(message.topic()), int(message.partition() or 0)].append(mark.sequence)
-        starts.setdefault(mark.sequence[0], mark.sequence[1])
-        assert starts[mark.sequence[0]] == mark.sequence[1]
-        record = json.loads(bytes(message.value() or b""))
-        at = (str(message.topic()), record["symbol"])
-        if message.topic() == "market_data.trades":
-            assert record["trade_id"] == last.get(at, record["trade_id"] - 1) + 1
-            last[at] = record["trade_id"]
-        elif message.topic() == "market_data.orderbooks" and record["type"] == "diff":
-            assert record["first_update_id"] == last.get(at, record["first_update_id"] - 1) + 1
-            last[at] = record["last_update_id"]
-    # Every record that the market makes up to the last one read stands in its partition, once, in order.
-    simulator, decoder = Simulator(seed), BinanceDecoder("binance")
-    expected: dict[tuple[str, int], list[tuple[int, ...]]] = defaultdict(list)
-    for number in range(max(starts) + 1):
-        for frame in simulator.minute(number, starts[number]):
-            for made in decoder.records(frame):
-                partition = (made.topic, partition_of(made.key, counts[made.topic]))
-                if frame.sequence <= marks[partition][-1]:
-                    expected[partition].append(frame.sequence)
-    assert max(starts) >= 3  # four runs of 10,000 records and more, some 13,300 a minute
-    assert marks == expected
-
-
-def test_without_a_kafka_it_says_so(quant: Run, unused_port: int) -> None:
-    code, _, errors = finish(quant("up", "--kafka", f"127.0.0.1:{unused_port}"))
+def test_without_a_kafka_it_says_so(quant: Run, unused_port: int, capture_file: Path) -> None:
+    code, _, errors = finish(quant("play", "--kafka", f"127.0.0.1:{unused_port}", "--capture", capture_file))
     assert code == 1
     assert errors == f"barnabas-quant: no Kafka answers at 127.0.0.1:{unused_port} (waited 10 s)\n"

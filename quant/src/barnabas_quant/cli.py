@@ -1,4 +1,4 @@
-"""The command line: `barnabas-quant up | verify | simulate`."""
+"""The command line: `barnabas-quant up | status | logs | stop | run | services | schemas | play | verify | ...`."""
 
 from __future__ import annotations
 
@@ -10,20 +10,15 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from barnabas_quant.endpoints import read_endpoints
-from barnabas_quant.errors import QuantError
-from barnabas_quant.feeds.capture import Capture
-from barnabas_quant.feeds.recording import write_capture
-from barnabas_quant.feeds.simulator import MINUTE, Simulator
+from barnabas_quant.errors import QuantError, SettingsError
 from barnabas_quant.processes import split_address
-from barnabas_quant.up import GROUP, LISTEN, Complaints, UpOptions, up
-from barnabas_quant.verify import Verdict, verify
+from barnabas_quant.settings import Settings, load_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; answer its exit code: 0, 1 for a failure or a difference found, 2 for wrong usage."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # librdkafka logs every attempt to reach a broker that is starting or gone; what matters comes as an error anyway.
     logging.getLogger("barnabas_quant.librdkafka").setLevel(logging.CRITICAL)
     try:
@@ -31,38 +26,72 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except QuantError as error:
         print(f"barnabas-quant: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, SettingsError) else 1
     except KeyboardInterrupt:
         return 130
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="barnabas-quant", description="Market data on Kafka.")
+    parser = argparse.ArgumentParser(
+        prog="barnabas-quant", description="A market-data platform on Kafka, Redis and ClickHouse."
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    command = commands.add_parser("up", help="start the broker, play market data into it, show it live")
+    command = commands.add_parser("up", help="start the stores that are not named, all services, and show them")
     command.set_defaults(run=_up)
-    _add_data(command)
-    _add_kafka(command, "use this Kafka and start no broker")
-    command.add_argument(
-        "--listen", type=_address, action="append", metavar="HOST:PORT", help=f"default {' and '.join(LISTEN)}"
-    )
-    _add_capture(command, required=False)
-    command.add_argument(
-        "--speed", type=_speed, default=1.0, metavar="N|max", help="times as fast as recorded (default 1)"
-    )
-    command.add_argument("--seed", type=int, default=1, help="which simulated market, without --capture (default 1)")
-    command.add_argument("--group", default=GROUP, help=f"consumer group of the table (default {GROUP})")
+    _add_settings(command)
+    command.add_argument("--listen", type=_address, action="append", metavar="HOST:PORT", help="of the embedded broker")
+    _add_capture(command, "play this recording instead of listening to an exchange", required=False)
+    command.add_argument("--seed", type=int, help="which market the simulated exchange plays (default 1)")
     command.add_argument("--seconds", type=float, metavar="N", help="end after N seconds")
-    command.add_argument("--until-played", action="store_true", help="end when the capture is played and read back")
 
-    command = commands.add_parser("verify", help="compare what stands in the topics with a capture")
+    command = commands.add_parser("status", help="a line for each process of the running platform")
+    command.set_defaults(run=_status)
+    _add_data(command)
+    command.add_argument("--json", action="store_true", help="as a JSON document")
+
+    command = commands.add_parser("logs", help="what the processes print")
+    command.set_defaults(run=_logs)
+    _add_data(command)
+    command.add_argument("names", nargs="*", metavar="PROCESS", help="default: all")
+    command.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="last lines of each (default 20)")
+    command.add_argument("-f", "--follow", action="store_true", help="and what comes")
+
+    command = commands.add_parser("stop", help="end the running platform in order")
+    command.set_defaults(run=_stop)
+    _add_data(command)
+
+    command = commands.add_parser("run", help="one service in the foreground, on the stores named or those that run")
+    command.set_defaults(run=_run)
+    _add_settings(command)
+    command.add_argument("service", help="its name, or a file ending in .py that holds it")
+    command.add_argument("--metrics", type=_address, metavar="HOST:PORT", help="a page for Prometheus")
+
+    command = commands.add_parser("services", help="the services there are")
+    command.set_defaults(run=_services)
+    _add_data(command)
+
+    command = commands.add_parser("schemas", help="write the JSON Schema of each record into a folder")
+    command.set_defaults(run=_schemas)
+    command.add_argument("folder", type=Path, metavar="DIR")
+
+    command = commands.add_parser("play", help="play a recording into the topics and show what is read back")
+    command.set_defaults(run=_play)
+    _add_data(command)
+    _add_kafka(command, "default: the one that `up` runs in --data, or a broker of its own")
+    command.add_argument("--listen", type=_address, action="append", metavar="HOST:PORT", help="of a broker of its own")
+    _add_capture(command, "recorded frames, gzipped or plain", required=True)
+    command.add_argument("--group", help="consumer group of the table")
+    command.add_argument("--seconds", type=float, metavar="N", help="end after N seconds")
+    command.add_argument("--until-played", action="store_true", help="end when all is played and read back")
+
+    command = commands.add_parser("verify", help="compare what stands in the topics with a recording")
     command.set_defaults(run=_verify)
     _add_data(command)
     _add_kafka(command, "default: the one that `up` runs in --data, or localhost:9092")
-    _add_capture(command, required=True)
+    _add_capture(command, "recorded frames, gzipped or plain", required=True)
 
-    command = commands.add_parser("simulate", help="write a capture of the simulated exchange")
+    command = commands.add_parser("simulate", help="write a recording of the simulated exchange")
     command.set_defaults(run=_simulate)
     command.add_argument("file", type=Path, help="gzipped where its name ends in .gz")
     command.add_argument("--minutes", type=int, default=1)
@@ -73,18 +102,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", type=Path, metavar="FILE", help="TOML; default barnabas-quant.toml if it is there")
+    command.add_argument("--data", type=Path, metavar="DIR", help="default ./data")
+    _add_kafka(command, "default: an embedded Barnabas")
+    command.add_argument("--redis", metavar="URL", help="redis://HOST:PORT/0; default: an embedded Valkey")
+    command.add_argument("--clickhouse", metavar="URL", help="http://HOST:PORT/default; default: an embedded chDB")
+
+
 def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="default ./data")
 
 
 def _add_kafka(command: argparse.ArgumentParser, text: str) -> None:
-    command.add_argument("--kafka", type=_address, metavar="HOST:PORT", help=text)
+    command.add_argument("--kafka", type=_addresses, metavar="HOST:PORT", help=text)
 
 
-def _add_capture(command: argparse.ArgumentParser, *, required: bool) -> None:
-    text = "recorded frames, gzipped or plain" + ("" if required else "; default: the simulated exchange")
+def _add_capture(command: argparse.ArgumentParser, text: str, *, required: bool) -> None:
     command.add_argument("--capture", type=Path, required=required, metavar="FILE", help=text)
-    command.add_argument("--exchange", help="venue of the capture (default: binance, or binance_usdm by its frames)")
+    command.add_argument("--exchange", help="venue of the recording (default: binance or binance_usdm, by its frames)")
+    command.add_argument("--speed", type=_speed, default=1.0, metavar="N|max", help="times as fast as recorded")
 
 
 def _address(text: str) -> str:
@@ -93,6 +130,10 @@ def _address(text: str) -> str:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return text
+
+
+def _addresses(text: str) -> str:
+    return ",".join(_address(part.strip()) for part in text.split(","))
 
 
 def _speed(text: str) -> float | None:
@@ -104,17 +145,103 @@ def _speed(text: str) -> float | None:
     return speed
 
 
+def _settings(options: argparse.Namespace) -> Settings:
+    """Read the settings; what `up` runs in the data folder stands in for stores that nobody named."""
+    given = {name: getattr(options, name, None) for name in ("data", "kafka", "redis", "clickhouse", "listen", "seed")}
+    if getattr(options, "capture", None) is not None:
+        given["replay"] = {
+            "files": [options.capture], "exchange": options.exchange, "speed": options.speed or "max",
+        }  # fmt: skip
+    return load_settings(given, options.config)
+
+
 def _up(options: argparse.Namespace) -> int:
-    up(
-        UpOptions(
+    from barnabas_quant.up import up
+
+    up(_settings(options), sys.stdout, options.seconds)
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from barnabas_quant.endpoints import read_endpoints
+    from barnabas_quant.runner import find_service, run_service
+    from barnabas_quant.settings import completed
+
+    settings = _settings(options)
+    service = find_service(options.service, settings.data / "services")
+    run_service(service, completed(settings, read_endpoints(settings.data)), options.metrics)
+    return 0
+
+
+def _services(options: argparse.Namespace) -> int:
+    from barnabas_quant.runner import find_service, service_names
+
+    files = [str(path) for path in sorted((options.data / "services").glob("*.py"))]
+    for name in (*service_names(), *files):
+        service = find_service(name)
+        print(f"{service.name:<20} {service.summary}")
+    return 0
+
+
+def _schemas(options: argparse.Namespace) -> int:
+    from barnabas_quant.model.schema import write_schemas
+
+    try:
+        for path in write_schemas(options.folder):
+            print(path)
+    except OSError as error:
+        raise QuantError(f"cannot write to {options.folder}: {error.strerror}") from error
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    import msgspec
+
+    from barnabas_quant.status import read_status
+
+    status = read_status(options.data)
+    if status is None:
+        raise QuantError(f"no platform runs in {options.data}")
+    if options.json:
+        print(msgspec.json.format(msgspec.json.encode(status)).decode())
+    else:
+        for process in status.processes:
+            print(process.line())
+    return 0 if all(process.state in ("running", "ended") for process in status.processes) else 1
+
+
+def _logs(options: argparse.Namespace) -> int:
+    from barnabas_quant.logs import show_logs
+
+    show_logs(options.data, options.names, options.lines, options.follow, sys.stdout)
+    return 0
+
+
+def _stop(options: argparse.Namespace) -> int:
+    from barnabas_quant.endpoints import read_endpoints
+    from barnabas_quant.processes import end_leftover
+
+    running = read_endpoints(options.data)
+    if running is None or running.supervisor is None:
+        raise QuantError(f"no platform runs in {options.data}")
+    if not end_leftover(running.supervisor.pid, running.supervisor.since, 120):
+        raise QuantError(f"the platform of {options.data} has died; `barnabas-quant up` clears what it left")
+    print("stopped")
+    return 0
+
+
+def _play(options: argparse.Namespace) -> int:
+    from barnabas_quant.play import GROUP, LISTEN, PlayOptions, play
+
+    play(
+        PlayOptions(
             data=options.data,
+            capture=options.capture,
             listen=tuple(options.listen or LISTEN),
             kafka=options.kafka,
-            capture=options.capture,
             exchange=options.exchange,
             speed=options.speed,
-            seed=options.seed,
-            group=options.group,
+            group=options.group or GROUP,
             seconds=options.seconds,
             until_played=options.until_played,
         ),
@@ -124,6 +251,11 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from barnabas_quant.endpoints import read_endpoints
+    from barnabas_quant.feeds.capture import Capture
+    from barnabas_quant.play import LISTEN, Complaints
+    from barnabas_quant.verify import verify
+
     running = read_endpoints(options.data)
     bootstrap = options.kafka or (running.kafka if running else LISTEN[0])
     capture = Capture(options.capture, options.exchange)
@@ -131,22 +263,22 @@ def _verify(options: argparse.Namespace) -> int:
     verdicts = verify(bootstrap, capture, Complaints())
     print(f"{'topic':<24}{'in the file':>12}{'in Kafka':>12}{'misplaced':>11}  {'checksums':<34}verdict")
     for verdict in verdicts:
-        print(_verdict_line(verdict))
+        sums = f"{verdict.capture.checksum:016x} {verdict.kafka.checksum:016x}"
+        print(
+            f"{verdict.topic:<24}{verdict.capture.count:>12}{verdict.kafka.count:>12}{verdict.misplaced:>11}  "
+            f"{sums:<34}{'same' if verdict.same else 'DIFFERENT'}"
+        )
     return 0 if all(verdict.same for verdict in verdicts) else 1
 
 
-def _verdict_line(verdict: Verdict) -> str:
-    sums = f"{verdict.capture.checksum:016x} {verdict.kafka.checksum:016x}"
-    return (
-        f"{verdict.topic:<24}{verdict.capture.count:>12}{verdict.kafka.count:>12}{verdict.misplaced:>11}  {sums:<34}"
-        f"{'same' if verdict.same else 'DIFFERENT'}"
-    )
-
-
 def _simulate(options: argparse.Namespace) -> int:
+    from barnabas_quant.feeds import Simulator
+    from barnabas_quant.feeds.recording import write_capture
+
+    minute = 60_000
     simulator = Simulator(options.seed)
-    start = options.start if options.start is not None else time.time_ns() // 10**6 // MINUTE * MINUTE
-    frames = chain.from_iterable(simulator.minute(n, start + n * MINUTE) for n in range(options.minutes))
+    start = options.start if options.start is not None else time.time_ns() // 10**6 // minute * minute
+    frames = chain.from_iterable(simulator.minute(n, start + n * minute) for n in range(options.minutes))
     try:
         count = write_capture(options.file, frames)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`DATA/run/endpoints.json`: where the stores of a running platform are, and which processes it started."""
+"""`DATA/run`: where the stores of a running platform are, which processes it started, and that it is the only one."""
 
 from __future__ import annotations
 
@@ -20,46 +20,74 @@ class Started(msgspec.Struct, frozen=True):
     pid: int
     since: str
 
+    @classmethod
+    def of(cls, pid: int) -> Started | None:
+        """Name a process of this id; None where there is none."""
+        since = started(pid)
+        return None if since is None else cls(pid, since)
+
+    @property
+    def lives(self) -> bool:
+        """Tell whether it still runs."""
+        return started(self.pid) == self.since
+
 
 class Endpoints(msgspec.Struct, frozen=True):
-    """Hold the bootstrap address of Kafka, and the broker's process where this platform started it."""
+    """Hold where everything of a running platform is: addresses as their clients take them, and processes by name."""
 
     kafka: str
-    broker: Started | None = None
-    version: int = 1
+    redis: str | None = None
+    clickhouse: str | None = None
+    exchange: str | None = None
+    gateway: str | None = None
+    metrics: str | None = None
+    supervisor: Started | None = None
+    processes: dict[str, Started] = {}
+    version: int = 2
 
 
-def _path(data: Path) -> Path:
-    return data / "run" / "endpoints.json"
+def run_folder(data: Path) -> Path:
+    """Give the folder that describes the running platform."""
+    return data / "run"
 
 
 def read_endpoints(data: Path) -> Endpoints | None:
     """Read what the platform in `data` last wrote; None where there is nothing (readable)."""
     try:
-        return msgspec.json.decode(_path(data).read_bytes(), type=Endpoints)
+        return msgspec.json.decode((run_folder(data) / "endpoints.json").read_bytes(), type=Endpoints)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
 
 
-def write_endpoints(data: Path, kafka: str, broker: int | None) -> None:
-    """Write where Kafka is and which process is the broker, whole or not at all."""
-    since = None if broker is None else started(broker)
-    process = None if broker is None or since is None else Started(broker, since)
-    path = _path(data)
+def running_platform(data: Path) -> Endpoints | None:
+    """Read where everything of the platform that runs in `data` is; None where none does, whatever a killed one left.
+
+    It runs as long as its supervisor does, or (`play` has none) its broker.
+    """
+    found = read_endpoints(data)
+    if found is None:
+        return None
+    holders = (found.supervisor, found.processes.get("kafka"))
+    return found if any(holder is not None and holder.lives for holder in holders) else None
+
+
+def write_endpoints(data: Path, endpoints: Endpoints) -> None:
+    """Write where everything is, whole or not at all."""
+    path = run_folder(data) / "endpoints.json"
     fresh = path.with_suffix(".new")
-    fresh.write_bytes(msgspec.json.encode(Endpoints(kafka, process)))
+    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(endpoints)))
     fresh.replace(path)
 
 
 def remove_endpoints(data: Path) -> None:
     """Forget the endpoints: nothing runs any more."""
-    _path(data).unlink(missing_ok=True)
+    (run_folder(data) / "endpoints.json").unlink(missing_ok=True)
 
 
 @contextmanager
 def only_one(data: Path) -> Iterator[None]:
     """Hold the platform's folder for one run, and end what a killed run left. Raises QuantError where one runs."""
-    folder = _path(data).parent
+    folder = run_folder(data)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "up.lock").open("a+")
@@ -70,13 +98,13 @@ def only_one(data: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.seek(0)
-            raise QuantError(
-                f"{data} is in use by process {lock.read().strip() or '?'}; name another --data"
-            ) from error
+            holder = lock.read().strip() or "?"
+            raise QuantError(f"{data} is in use by process {holder}; name another --data") from error
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
         left = read_endpoints(data)
-        if left is not None and left.broker is not None:
-            end_leftover(left.broker.pid, left.broker.since)
+        if left is not None:
+            for process in reversed(left.processes.values()):
+                end_leftover(process.pid, process.since)
         yield

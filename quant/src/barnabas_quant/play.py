@@ -1,13 +1,12 @@
-"""`barnabas-quant up`: the broker, the feed and the live table as one command.
+"""`barnabas-quant play FILE`: a recorded capture into the topics, and a live table of what a consumer group reads back.
 
-It starts the broker (or takes the Kafka it is told of), creates the topics, plays market data in a thread, and reads it
-back through a consumer group to show it. It ends in order, whatever made it end: the feed stops and everything it
-wrote is acknowledged; the table's group commits and leaves; the broker gets SIGTERM and is waited for.
+It uses the Kafka that it is told of, else the one of the platform that runs in the data folder, else it starts a broker
+for its own length. It ends in order, whatever made it end: the feed stops and everything it wrote is acknowledged; the
+table's group commits and leaves; a broker of its own gets SIGTERM and is waited for.
 """
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
@@ -16,22 +15,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
 
 from barnabas_quant.bus import MARKET_TOPICS, Watcher, ensure_topics, wait_for_kafka
-from barnabas_quant.endpoints import only_one, remove_endpoints, write_endpoints
+from barnabas_quant.endpoints import Endpoints, Started, only_one, remove_endpoints, running_platform, write_endpoints
 from barnabas_quant.errors import ChildError, QuantError
 from barnabas_quant.feeds.capture import Capture
 from barnabas_quant.feeds.pacing import Pacer
 from barnabas_quant.feeds.player import Player
-from barnabas_quant.feeds.simulator import Simulator
-from barnabas_quant.feeds.sources import CaptureSource, SimulatorSource, Source
+from barnabas_quant.feeds.sources import CaptureSource
 from barnabas_quant.processes import Child, check_port
 from barnabas_quant.table import View
+from barnabas_quant.up import stop_on_signals
 
 GROUP = "barnabas-quant-table"
 """The consumer group of the live table."""
@@ -47,16 +45,15 @@ SHOWN_COMPLAINTS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class UpOptions:
-    """Say what to run. `kafka` None: start a broker; `capture` None: the simulated exchange; `speed` None: at once."""
+class PlayOptions:
+    """Say what to play. `kafka` None: the running platform's, or a broker of its own; `speed` None: at once."""
 
     data: Path
+    capture: Path
     listen: tuple[str, ...] = LISTEN
     kafka: str | None = None
-    capture: Path | None = None
     exchange: str | None = None
     speed: float | None = 1.0
-    seed: int = 1
     group: str = GROUP
     seconds: float | None = None
     until_played: bool = False
@@ -68,37 +65,41 @@ def broker_command(data: Path, listen: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "barnabas", "serve", "--data", str(data / "kafka"), *listeners]
 
 
-def up(options: UpOptions, output: TextIO) -> None:
+def play(options: PlayOptions, output: TextIO) -> None:
     """Run until Ctrl-C, SIGTERM, the end of `seconds`, or with `until_played` until all is played and read.
 
     Raises QuantError where something could not start or has failed; everything is ended then, too.
     """
     stop = threading.Event()
-    capture = None if options.capture is None else Capture(options.capture, options.exchange)
-    with only_one(options.data), _stop_on_signals(stop), _kafka(options, output) as (bootstrap, broker):
+    capture = Capture(options.capture, options.exchange)
+    with stop_on_signals(stop), _kafka(options, output) as (bootstrap, broker):
         if created := ensure_topics(bootstrap):
             print(f"created topics: {', '.join(created)}", file=output, flush=True)
         _Run(options, bootstrap, broker, capture, stop, output).run()
 
 
 @contextmanager
-def _kafka(options: UpOptions, output: TextIO) -> Iterator[tuple[str, Child | None]]:
+def _kafka(options: PlayOptions, output: TextIO) -> Iterator[tuple[str, Child | None]]:
     """Give the address of a Kafka that answers, and the broker's process where it is ours."""
-    if options.kafka is not None:
-        wait_for_kafka(options.kafka, 10.0)
-        write_endpoints(options.data, options.kafka, None)
-        try:
-            yield options.kafka, None
-        finally:
-            remove_endpoints(options.data)
+    running = running_platform(options.data)  # not what a killed run left
+    if bootstrap := options.kafka or (running.kafka if running else None):
+        wait_for_kafka(bootstrap, 10.0)
+        yield bootstrap, None
         return
+    with only_one(options.data):
+        yield from _own_kafka(options, output)
+
+
+def _own_kafka(options: PlayOptions, output: TextIO) -> Iterator[tuple[str, Child | None]]:
     for address in options.listen:
-        check_port(address, "--listen")
+        check_port(address, "--listen", f"use the Kafka that is there with --kafka {address}")
     bootstrap = options.listen[0]
     command = broker_command(options.data, options.listen)
     broker = Child("broker", command, options.data / "log" / "broker.log")
     try:
-        write_endpoints(options.data, bootstrap, broker.pid)
+        process = Started.of(broker.pid)
+        processes = {} if process is None else {"kafka": process}
+        write_endpoints(options.data, Endpoints(kafka=bootstrap, processes=processes))
         try:
             wait_for_kafka(bootstrap, START_PATIENCE, lambda: broker.ended)
         except QuantError:
@@ -113,31 +114,15 @@ def _kafka(options: UpOptions, output: TextIO) -> Iterator[tuple[str, Child | No
         raise ChildError(f"the broker ended with code {code}; its output is in {broker.log}")
 
 
-@contextmanager
-def _stop_on_signals(stop: threading.Event) -> Iterator[None]:
-    """Set `stop` on the first SIGINT or SIGTERM; a second SIGINT interrupts whatever is being waited for."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 class _Run:
     """Hold one run's feed, table and their end."""
 
     def __init__(
         self,
-        options: UpOptions,
+        options: PlayOptions,
         bootstrap: str,
         broker: Child | None,
-        capture: Capture | None,
+        capture: Capture,
         stop: threading.Event,
         output: TextIO,
     ) -> None:
@@ -147,13 +132,8 @@ class _Run:
         self._stop = stop
         self._output = output
         self._failure: QuantError | None = None
-        pacer = Pacer(options.speed, time.time_ns, live=capture is None)
-        source: Source
-        if capture is not None:
-            source = CaptureSource(capture)
-        else:
-            source = SimulatorSource(Simulator(options.seed), lambda: (pacer.source_time() or time.time_ns()) // 10**6)
-        self._player = Player(bootstrap, source, pacer, stop, Complaints(), self._broker_gone)
+        pacer = Pacer(options.speed, time.time_ns)
+        self._player = Player(bootstrap, CaptureSource(capture), pacer, stop, Complaints(), self._broker_gone)
         self._view = View()
 
     def run(self) -> None:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,16 +27,35 @@ class Child:
     Start it from the main thread: Linux takes the end of the starting thread for the parent's.
     """
 
-    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        reports: str | None = None,
+    ) -> None:
+        """Start it. With `reports`, the name of an environment variable, it finds there a descriptor to write to.
+
+        What it writes comes out of `reports`; its standard input then stays open as long as this object keeps it.
+        """
         self.name = name
         self.log = log
+        self.reports: int | None = None
+        environment = dict(os.environ if environment is None else environment)
+        inherited = -1
+        if reports is not None:
+            self.reports, inherited = os.pipe()
+            environment[reports] = str(inherited)
         log.parent.mkdir(parents=True, exist_ok=True)
         self._start_of_log = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             try:
                 self._process = subprocess.Popen(
                     command,
-                    stdin=subprocess.DEVNULL,
+                    env=environment,
+                    stdin=subprocess.DEVNULL if reports is None else subprocess.PIPE,
+                    pass_fds=() if reports is None else (inherited,),
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
@@ -44,6 +63,9 @@ class Child:
                 )
             except OSError as error:
                 raise ChildError(f"cannot start the {name} ({command[0]}): {error.strerror}") from error
+            finally:
+                if inherited >= 0:
+                    os.close(inherited)
         self.pid = self._process.pid
 
     @property
@@ -53,22 +75,42 @@ class Child:
 
     def check(self) -> None:
         """Raise ChildError, with the last lines of its output, if it has ended."""
-        code = self._process.poll()
-        if code is not None:
-            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-            raise ChildError(f"the {self.name} {how}; its output is in {self.log}{self._last_words()}")
+        if self.ended:
+            raise ChildError(f"the {self.name} {self.how_it_ended()}; its output is in {self.log}{self.last_words()}")
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM, and do not wait."""
+        if not self.ended:
+            self._process.terminate()
 
     def stop(self, seconds: float = 30.0) -> int:
         """Send SIGTERM and wait, then SIGKILL after `seconds`; answer the exit code."""
-        if not self.ended:
-            self._process.terminate()
+        self.ask_to_stop()
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
+        finally:
+            self.forget()
 
-    def _last_words(self, lines: int = 8) -> str:
+    def forget(self) -> None:
+        """Close what connects us with it, once it has ended."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        if self.reports is not None:
+            os.close(self.reports)
+            self.reports = None
+
+    def how_it_ended(self) -> str:
+        """Say how it ended: killed by SIGKILL, ended with code 1."""
+        code = self._process.poll()
+        if code is None:
+            return "runs"
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+
+    def last_words(self, lines: int = 8) -> str:
+        """Give the last lines of its output, each indented on a line of its own."""
         with self.log.open("rb") as output:
             output.seek(max(self._start_of_log, self.log.stat().st_size - 4096))
             text = output.read().decode("utf-8", "replace").splitlines()[-lines:]
@@ -121,8 +163,11 @@ def end_leftover(pid: int, since: str, seconds: float = 30.0) -> bool:
     return True
 
 
-def check_port(address: str, setting: str) -> None:
-    """Raise ChildError, naming address, holder and setting, if something listens at HOST:PORT already."""
+def check_port(address: str, setting: str, instead: str = "") -> None:
+    """Raise ChildError, naming address, holder and setting, if something listens at HOST:PORT already.
+
+    `instead`: what else the user can do, `use the Kafka that is there with --kafka HOST:PORT`.
+    """
     host, port = split_address(address)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -137,8 +182,8 @@ def check_port(address: str, setting: str) -> None:
                 if error.errno == errno.EADDRINUSE:
                     holder = _holder(port)
                     raise ChildError(
-                        f"port {port} is taken{f' by {holder}' if holder else ''}: end that, name another with "
-                        f"{setting}, or use the Kafka that is there with --kafka {address}"
+                        f"port {port} is taken{f' by {holder}' if holder else ''}: end that, or name another with "
+                        f"{setting}{f', or {instead}' if instead else ''}"
                     ) from error
                 if error.errno != errno.EADDRNOTAVAIL:  # a machine without ::1
                     raise ChildError(f"{setting} {address}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""`up` with a broker of its own: started, shown, ended in order, and gone on with after a kill."""
+"""`play` with a broker of its own: started, shown, ended in order, and gone on with after a kill."""
 
 import importlib.util
 import os
@@ -48,9 +48,9 @@ def broker_pid(process: subprocess.Popen[str]) -> int:
 
 
 def test_it_runs_for_its_seconds_and_leaves_nothing(
-    quant: Run, listen: list[str], broker_of: list[int], tmp_path: Path, seed: int
+    quant: Run, listen: list[str], broker_of: list[int], tmp_path: Path, capture_file: Path
 ) -> None:
-    process = quant("up", *listen, "--seed", str(seed), "--seconds", "20")
+    process = quant("play", *listen, "--capture", capture_file, "--seconds", "10")
     broker_of.append(broker_pid(process))
     found = read_endpoints(tmp_path / "data")
     assert found is not None
@@ -66,12 +66,12 @@ def test_killed_it_takes_its_broker_along_and_the_next_run_goes_on(
     quant: Run, listen: list[str], broker_of: list[int], tmp_path: Path, capture_file: Path
 ) -> None:
     arguments = (*listen, "--capture", capture_file)
-    process = quant("up", *arguments, "--speed", "5")
+    process = quant("play", *arguments, "--speed", "5")
     broker_of.append(broker_pid(process))
     playing(process, "records=[1-9]")
     process.kill()
     finish(process)
-    process = quant("up", *arguments, "--speed", "5")
+    process = quant("play", *arguments, "--speed", "5")
     broker_of.append(broker_pid(process))
     playing(process)
     code, output, errors = finish(quant("verify", "--capture", capture_file))  # finds the running one by itself
@@ -83,8 +83,10 @@ def test_killed_it_takes_its_broker_along_and_the_next_run_goes_on(
     assert " skipped=0 " not in output.splitlines()[-1]
 
 
-def test_a_broker_that_dies_is_reported(quant: Run, listen: list[str], broker_of: list[int], seed: int) -> None:
-    process = quant("up", *listen, "--seed", str(seed))
+def test_a_broker_that_dies_is_reported(
+    quant: Run, listen: list[str], broker_of: list[int], capture_file: Path
+) -> None:
+    process = quant("play", *listen, "--capture", capture_file)
     pid = broker_pid(process)
     broker_of.append(pid)
     playing(process)
@@ -94,10 +96,10 @@ def test_a_broker_that_dies_is_reported(quant: Run, listen: list[str], broker_of
     assert "the broker was killed by SIGKILL; its output is in" in errors
 
 
-def test_a_taken_port_stops_it_before_anything_starts(quant: Run, tmp_path: Path) -> None:
+def test_a_taken_port_stops_it_before_anything_starts(quant: Run, tmp_path: Path, capture_file: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        code, output, errors = finish(quant("up", "--listen", f"127.0.0.1:{port}"))
+        code, output, errors = finish(quant("play", "--capture", capture_file, "--listen", f"127.0.0.1:{port}"))
     assert (code, output) == (1, "")
     assert f"port {port} is taken" in errors
     assert "--listen" in errors

@@ -1,0 +1,334 @@
+"""What a service is: one class that names its topics and its group, run as a process of its own.
+
+A service promises to go on from its group's offsets, or from what it wrote, whenever it was killed. `ConsumerService`
+brings the loop for those that read topics: a batch is handed to `handle`, and its offsets are committed when that has
+returned, so that a record is handed out at least once; whoever needs exactly once makes its effect recognisable.
+A store that is down (`StoreUnavailable`) holds the batch back and nothing else: it is tried again, ever more slowly,
+while the member goes on heartbeating.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from barnabas_quant.bus.dead_letters import DeadLetters
+from barnabas_quant.bus.topics import TopicSpec, client_settings, ensure_topics, topic_specs
+from barnabas_quant.errors import BusError, StoreUnavailable
+from barnabas_quant.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Partition = tuple[str, int]
+
+_COMMIT_EVERY = 1.0  # seconds
+_LONGEST_PAUSE = 5.0  # seconds between two tries of a batch
+_REFUSED = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
+
+
+class Status:
+    """Count what a service does, for the status line and for Prometheus. Any thread may call it."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.ready = False
+        """True once the service does its work."""
+        self.note = ""
+        """A few words for the status line: played, resynchronising ETHUSDT, waiting for Redis."""
+        self.lag: int | None = None
+        """Records that its group has not read; None where it reads no topic or does not know."""
+        registry = self.registry
+        self._records = Counter("barnabas_quant_records", "Records that the service has worked off", registry=registry)
+        self._errors = Counter("barnabas_quant_errors", "What it could not use", ["reason"], registry=registry)
+        self._lag = Gauge("barnabas_quant_lag", "Records not read yet", registry=registry)
+        self._lag.set_function(lambda: float("nan") if self.lag is None else self.lag)
+        self.records = 0
+        self.errors = 0
+
+    def count(self, records: int = 1) -> None:
+        """Add records worked off."""
+        self.records += records
+        self._records.inc(records)
+
+    def error(self, reason: str) -> None:
+        """Add something that could not be used; `reason` is one of a few words, a label of the metric."""
+        self.errors += 1
+        self._errors.labels(reason).inc()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Give a service what it works with."""
+
+    settings: Settings
+    stop: threading.Event
+    """Set when the service is to end."""
+    status: Status
+    dead_letters: DeadLetters
+
+
+class Service:
+    """Be the base of all services; `run` works until `context.stop` is set."""
+
+    name: ClassVar[str]
+    """Name of the process, its log and its metrics: lower-case words with dashes."""
+    summary: ClassVar[str] = ""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Stores and processes that it asks beside Kafka: redis, clickhouse, exchange."""
+    creates: ClassVar[tuple[TopicSpec, ...]] = ()
+    """Topics of its own that it makes where they are missing."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.settings = context.settings
+        self.status = context.status
+
+    @classmethod
+    def wanted(cls, settings: Settings) -> bool:
+        """Tell whether `up` starts it with these settings when no list of services is given."""
+        return True
+
+    @classmethod
+    def simulated(cls, settings: Settings) -> bool:
+        """Tell whether it asks the simulated exchange: where that is so, `up` starts one."""
+        return "exchange" in cls.needs
+
+    def run(self) -> None:
+        """Work until told to stop."""
+        raise NotImplementedError
+
+
+class ConsumerService(Service):
+    """Read topics as a member of a group."""
+
+    group: ClassVar[str]
+    topics: ClassVar[tuple[str, ...]]
+    batch: int = 5000
+    """Records handed out at once, at most."""
+    wait: float = 0.1
+    """Seconds that a batch may take to come together."""
+    start_from: ClassVar[str] = "earliest"
+    """Where a group without offsets begins: earliest or latest."""
+
+    def handle(self, messages: Sequence[Message]) -> None:
+        """Work off a batch, in the order of each partition; on return all of it is done.
+
+        Raises StoreUnavailable where the same batch is to come again.
+        """
+        raise NotImplementedError
+
+    def assigned(self, partitions: list[TopicPartition]) -> None:
+        """Take over partitions; the `offset` of each, negative where none is committed, may be changed.
+
+        Raises StoreUnavailable where that cannot be said yet: it is asked again.
+        """
+
+    def revoked(self, partitions: list[TopicPartition]) -> None:
+        """Give up partitions; what `handle` returned from is committed already."""
+
+    def idle(self) -> None:
+        """Be called between batches, some ten times a second. May raise StoreUnavailable."""
+
+    def close(self) -> None:
+        """Be called once, at the end; the last offsets are committed after it."""
+
+    def run(self) -> None:
+        """Read and handle until told to stop. Raises BusError where Kafka refuses for good."""
+        ensure_topics(self.settings.bootstrap, (*self.creates, *topic_specs(self.topics)), self.settings.kafka_client)
+        reader = _Reader(self)
+        try:
+            reader.run()
+        finally:
+            reader.close()
+
+
+class _Reader:
+    """Run the loop of one ConsumerService."""
+
+    def __init__(self, service: ConsumerService) -> None:
+        self._service = service
+        self._status = service.status
+        self._stop = service.context.stop
+        self._done: dict[Partition, int] = {}  # the offset after the last record that was handled
+        self._committed: dict[Partition, int] = {}
+        self._commit_at = time.monotonic() + _COMMIT_EVERY
+        self._complaint = ""  # what the status line says of a store that is down
+        settings = service.settings
+        self._consumer = Consumer(
+            client_settings(
+                settings.bootstrap,
+                settings.kafka_client,
+                {
+                    "group.id": service.group,
+                    "client.id": f"barnabas-quant-{service.name}",
+                    "enable.auto.commit": False,
+                    "enable.auto.offset.store": False,
+                    "on_commit": self._answered,
+                    "auto.offset.reset": service.start_from,
+                    "partition.assignment.strategy": "cooperative-sticky",
+                    # The shortest that brokers allow: after a SIGKILL the next member waits this long for the old one.
+                    "session.timeout.ms": 6000,
+                    "heartbeat.interval.ms": 2000,
+                    "fetch.wait.max.ms": 100,
+                    "fetch.min.bytes": 1,
+                    # By default a full queue is left alone for a whole second, in which it runs dry: 160,000 records/s.
+                    "fetch.queue.backoff.ms": 10,
+                    "fetch.message.max.bytes": 4 * 2**20,
+                    "queued.max.messages.kbytes": 65536,
+                },
+            )
+        )
+        self._consumer.subscribe(
+            list(service.topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
+        )
+
+    def run(self) -> None:
+        service = self._service
+        while not self._stop.is_set():
+            messages = self._consumer.consume(service.batch, service.wait)
+            if messages:
+                good = [message for message in messages if self._is_record(message)]
+                if good:
+                    self._handle(good)
+            self._attempt(service.idle)
+            if time.monotonic() >= self._commit_at:
+                self._commit(wait=False)
+                self._measure()
+
+    def close(self) -> None:
+        try:
+            self._attempt(self._service.close)
+        finally:
+            self._commit(wait=True)
+            self._consumer.close()
+
+    def _handle(self, messages: list[Message]) -> None:
+        """Hand a batch over, again and again while a store is down; partitions lost meanwhile are left out."""
+        pause = 0.1
+        while messages:
+            try:
+                self._service.handle(messages)
+            except StoreUnavailable as error:
+                self._status.ready = False
+                self._complain(str(error))
+                log.warning("%s: %s; the batch is tried again", self._service.name, error)
+                if self._pause(pause):
+                    return
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                held = {(at.topic, at.partition) for at in self._consumer.assignment()}
+                messages = [message for message in messages if (message.topic(), message.partition()) in held]
+                continue
+            break
+        self._status.ready = True
+        self._complain("")
+        for message in messages:
+            self._done[str(message.topic()), int(message.partition() or 0)] = int(message.offset() or 0) + 1
+        self._status.count(len(messages))
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait without reading, but as a live member; answer True when told to stop."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0 and not self._stop.is_set():
+            held = self._consumer.assignment()
+            self._consumer.pause(held)
+            message = self._consumer.poll(min(left, 0.1))
+            if message is not None and message.error() is None:  # a partition assigned this very moment
+                at = (str(message.topic()), int(message.partition() or 0), int(message.offset() or 0))
+                self._consumer.seek(TopicPartition(*at))
+        self._consumer.resume(self._consumer.assignment())
+        return self._stop.is_set()
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except StoreUnavailable as error:
+            self._complain(str(error))
+        else:
+            self._complain("")
+
+    def _complain(self, text: str) -> None:
+        """Say of a store that it is down, or (empty) no more; a note of the service itself is left alone."""
+        if text or self._status.note == self._complaint:
+            self._status.note = text
+        self._complaint = text
+
+    def _is_record(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return True
+        if error.fatal() or error.code() in _REFUSED:
+            raise BusError(f"the consumer of group {self._service.group} has failed: {error.str()}")
+        log.debug("%s: %s", self._service.name, error.str())
+        return False
+
+    def _measure(self) -> None:
+        lag = 0
+        for at in self._consumer.assignment():
+            low, high = self._consumer.get_watermark_offsets(at, cached=True)
+            unread = low if self._service.start_from == "earliest" else high
+            if high >= 0:
+                lag += max(0, high - max(low, self._done.get((at.topic, at.partition), unread)))
+        self._status.lag = lag
+
+    def _commit(self, wait: bool) -> None:
+        self._commit_at = time.monotonic() + _COMMIT_EVERY
+        moved = {at: offset for at, offset in self._done.items() if self._committed.get(at) != offset}
+        if not moved:
+            return
+        if self._service.context.dead_letters.flush(_LONGEST_PAUSE):
+            log.warning("%s: dead letters are not acknowledged yet; offsets wait for them", self._service.name)
+            return
+        offsets = [TopicPartition(*at, offset) for at, offset in moved.items()]
+        try:
+            if wait:
+                self._consumer.commit(offsets=offsets, asynchronous=False)
+            else:
+                self._consumer.commit(offsets=offsets, asynchronous=True)
+        except KafkaException as error:  # they are read once more: nothing is lost by it
+            log.warning("%s: offsets were not committed: %s", self._service.name, error)
+            return
+        self._committed.update(moved)
+
+    def _answered(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
+        """Take the broker's answer to a commit that nobody waited for: what it refused is committed again."""
+        for at in offsets:
+            if error is not None or at.error is not None:
+                self._committed.pop((at.topic, at.partition), None)
+
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            committed = consumer.committed([TopicPartition(at.topic, at.partition) for at in partitions], timeout=10)
+            places = {(at.topic, at.partition): at.offset for at in committed if at.offset >= 0}
+            self._done |= places
+            self._committed |= places
+            for at in partitions:
+                at.offset = places.get((at.topic, at.partition), at.offset)
+        except KafkaException as error:
+            log.warning("%s: committed offsets are not known: %s", self._service.name, error)
+        while not self._stop.is_set():
+            try:
+                self._service.assigned(partitions)
+                break
+            except StoreUnavailable as error:  # a service that asks its store where to begin cannot begin without it
+                self._complain(str(error))
+                self._stop.wait(0.5)
+        self._complain("")
+        self._status.ready = True
+        consumer.incremental_assign(partitions)
+
+    def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._commit(wait=True)
+        self._lose(consumer, partitions)
+
+    def _lose(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._service.revoked(partitions)
+        for at in partitions:
+            self._done.pop((at.topic, at.partition), None)
+            self._committed.pop((at.topic, at.partition), None)

@@ -1,0 +1,234 @@
+"""What the platform is told: where its stores are, which venues it listens to, which services run.
+
+A value comes from the command line, else from the environment (`BARNABAS_QUANT_KAFKA`, ..., for the plain ones), else
+from a TOML file (`--config FILE`, or `barnabas-quant.toml` in the working folder), else it is the default below.
+Nothing given for `kafka`, `redis` or `clickhouse` means: the embedded one. Unknown keys and values out of range are
+errors that name the key.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from barnabas_quant.endpoints import Endpoints
+from barnabas_quant.errors import SettingsError
+from barnabas_quant.processes import split_address
+
+DEFAULT_FILE = Path("barnabas-quant.toml")
+ENVIRONMENT = "BARNABAS_QUANT_"
+
+Address = Annotated[str, Meta(min_length=3)]
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Venue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say how to reach a venue and what to take from it."""
+
+    stream: str | None = None
+    """Base address of its WebSocket, `wss://...`; None: the simulated exchange."""
+    rest: str | None = None
+    """Base address of its REST interface, `https://...`; None: the simulated exchange."""
+    symbols: tuple[str, ...] = ()
+    """Symbols in the venue's own spelling."""
+    intervals: tuple[str, ...] = ("1m",)
+    """Kline intervals to subscribe to."""
+    streams: tuple[Literal["trade", "quote", "depth", "kline"], ...] = ("trade", "quote", "depth", "kline")
+    """What is taken of each symbol."""
+
+
+class Replay(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say which recording is played into the topics, and how fast."""
+
+    files: tuple[Path, ...] = ()
+    """Files to play; for A-shares none means the sample in the package."""
+    exchange: str | None = None
+    """Venue of a capture; None: recognised by its frames."""
+    speed: Positive | None = 1.0
+    """Times as fast as recorded; None (`"max"` in the file) as fast as it goes."""
+    skip_closed: bool = True
+    """Shares: nights, lunch and days without records take no time."""
+
+
+class Quotes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say which level-1 quotes are polled."""
+
+    url: str | None = None
+    """Base address, `https://hq.sinajs.cn`; None: the simulated exchange."""
+    symbols: tuple[str, ...] = ("sh600519", "sz000001", "sh600000", "hk00700")
+    seconds: Positive = 3.0
+    """Seconds between two polls."""
+    layout: Literal["sina", "tencent"] = "sina"
+    """Whose strings the address gives."""
+    batch: Count = 200
+    """Symbols of one request at most."""
+    in_sessions: bool = False
+    """Ask only while one of the markets trades, by the clock; holidays are not known."""
+
+
+class History(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say how rows are gathered before they are inserted."""
+
+    rows: Count = 50_000
+    """Records of one batch at most."""
+    seconds: Positive = 1.0
+    """Seconds that a row waits for others at most."""
+    cluster: str | None = None
+    """Name of a ClickHouse cluster on which the tables are made, replicated; None: one server."""
+
+
+class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bound what the gateway gives one client."""
+
+    client_bytes: Count = 4 * 2**20
+    """Bytes that wait for one slow client at most; beyond that its oldest messages go, or the client does."""
+    clients: Count = 1000
+    """WebSocket clients at once."""
+    streams: Count = 1024
+    """Streams that one client may subscribe to."""
+
+
+def _simulated() -> dict[str, Venue]:
+    return {
+        "binance": Venue(symbols=("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT")),
+        "binance_usdm": Venue(symbols=("BTCUSDT", "ETHUSDT")),
+        "okx": Venue(symbols=("BTC-USDT", "ETH-USDT")),
+    }
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hold everything that is configured."""
+
+    data: Path = Path("data")
+    """Folder of the embedded stores, of logs and of DATA/services."""
+
+    kafka: Address | None = None
+    """Bootstrap servers, HOST:PORT[,...]; None: an embedded Barnabas."""
+    redis: Address | None = None
+    """redis://[user:password@]HOST:PORT/DATABASE, rediss:// for TLS; None: an embedded Valkey."""
+    clickhouse: Address | None = None
+    """http://[user:password@]HOST:PORT/DATABASE; None: an embedded chDB."""
+    kafka_client: dict[str, str] = field(default_factory=dict)
+    """Further settings of every Kafka client, under librdkafka's names: security.protocol, sasl.mechanism, ..."""
+
+    listen: tuple[Address, ...] = ("localhost:9092", "localhost:9093")
+    """Where the embedded broker listens."""
+    redis_listen: Address = "localhost:6379"
+    """Where the embedded Valkey listens."""
+    clickhouse_listen: Address = "localhost:8123"
+    """Where the embedded ClickHouse listens."""
+    exchange_listen: Address = "localhost:8100"
+    """Where the simulated exchange listens, where any venue has no address of its own."""
+    gateway_listen: Address = "localhost:8000"
+    """Where the gateway listens."""
+    metrics_listen: Address | None = "localhost:9405"
+    """Where the metrics of all services can be fetched; None (`"off"` in the file): nowhere."""
+
+    primary: str = "binance"
+    """Venue that a symbol without one means."""
+    venues: dict[str, Venue] = field(default_factory=_simulated)
+    services: tuple[str, ...] | None = None
+    """Names of the services to start; None: all that are there."""
+    seed: int = 1
+    """Which random market the simulated exchange plays."""
+
+    replay: Replay = Replay()
+    ashare: Replay = Replay()
+    quotes: Quotes = Quotes()
+    history: History = History()
+    gateway: Gateway = Gateway()
+    computed: tuple[str, ...] = ("1s", "1m", "5m", "15m", "1h", "1d")
+    """Intervals of the candles that the analysis service computes."""
+
+    def __post_init__(self) -> None:
+        for name in ("redis_listen", "clickhouse_listen", "exchange_listen", "gateway_listen", "metrics_listen"):
+            value = getattr(self, name)
+            if value is not None:
+                _check_address(name, value)
+        for value in self.listen:
+            _check_address("listen", value)
+
+    @property
+    def bootstrap(self) -> str:
+        """Give Kafka's address, which whoever started the stores has filled in. Raises SettingsError."""
+        if self.kafka is None:
+            raise SettingsError("no Kafka: give --kafka HOST:PORT, or start the platform with `barnabas-quant up`")
+        return self.kafka
+
+
+_PLAIN = ("data", "kafka", "redis", "clickhouse", "gateway_listen", "metrics_listen", "primary", "seed")
+
+
+def load_settings(
+    given: Mapping[str, Any], config: Path | None = None, environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """Put settings together: `given` (the command line's; None where nothing was said), environment, file, defaults.
+
+    Raises SettingsError with the key that is wrong and where it stands.
+    """
+    named = config or (Path(environ[ENVIRONMENT + "CONFIG"]) if ENVIRONMENT + "CONFIG" in environ else None)
+    path = named or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    values: dict[str, Any] = {} if path is None else _read(path)
+    for name in _PLAIN:
+        if (text := environ.get(ENVIRONMENT + name.upper())) is not None:
+            values[name] = text
+    values |= {name: value for name, value in given.items() if value is not None}
+    for name in ("replay", "ashare"):
+        if isinstance(values.get(name), dict) and values[name].get("speed") == "max":
+            values[name] = values[name] | {"speed": None}
+    if values.get("metrics_listen") == "off":
+        values["metrics_listen"] = None
+    try:
+        return msgspec.convert(values, Settings, strict=False, dec_hook=_from_text)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise SettingsError(f"settings{f' ({path})' if path else ''}: {error}") from error
+
+
+def completed(settings: Settings, running: Endpoints | None) -> Settings:
+    """Fill in the stores that nobody named with those of the platform that runs in the data folder."""
+    if running is None:
+        return settings
+    return msgspec.structs.replace(
+        settings,
+        kafka=settings.kafka or running.kafka,
+        redis=settings.redis or running.redis,
+        clickhouse=settings.clickhouse or running.clickhouse,
+    )
+
+
+def write_settings(settings: Settings, path: Path) -> None:
+    """Write settings so that `load_settings` reads the same from that file (JSON)."""
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(settings, enc_hook=str)))
+    fresh.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes()
+        values: dict[str, Any] = msgspec.json.decode(text) if path.suffix == ".json" else tomllib.loads(text.decode())
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, msgspec.DecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from error
+    return values
+
+
+def _from_text(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str | Path):
+        return Path(value)
+    raise ValueError(f"not a {kind.__name__}: {value!r}")
+
+
+def _check_address(name: str, value: str) -> None:
+    try:
+        split_address(value)
+    except ValueError as error:
+        raise ValueError(f"{error} - at `$.{name}`") from error
