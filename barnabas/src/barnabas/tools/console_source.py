@@ -44,6 +44,11 @@ def open_source(
         raise ToolError(
             "java.lang.IllegalArgumentException: Topic collection to subscribe to cannot contain null or empty topic"
         )
+    if partition is None and not properties.get("partition.assignment.strategy", "x").strip():
+        raise ToolError(
+            "java.lang.IllegalStateException: Must configure at least one partition assigner class name to "
+            "partition.assignment.strategy configuration property"
+        )
     pattern = None if include is None else _pattern(include)
     if not reachable:
         return None

@@ -96,18 +96,18 @@ def _value(key: str, text: str) -> object:
         return max(1, int(value) // 1024) if value.isdigit() else value
     if key in ("receive.buffer.bytes", "send.buffer.bytes"):
         return 0 if value == "-1" else value  # as the system likes it
-    if key == "group.protocol":
+    if key in ("group.protocol", "metadata.recovery.strategy") or value.lower() in ("true", "false"):
         return value.lower()
     if key == "auto.offset.reset" and value == "none":
         return "error"
     if key == "partition.assignment.strategy":
-        classes = [name.strip().rpartition(".")[2] for name in value.split(",")]
+        classes = [name.strip().rpartition(".")[2] for name in value.split(",") if name.strip()]
         unknown = [name for name in classes if name not in _ASSIGNORS and name not in _ASSIGNORS.values()]
         if unknown:
             raise ConfigError(f"librdkafka has no partition assignor {', '.join(unknown)}")
         chosen = [_ASSIGNORS.get(name, name) for name in classes]
         # librdkafka does not mix eager and cooperative assignors, which Java's default does
-        return ",".join(name for name in chosen if name != "cooperative-sticky") or "cooperative-sticky"
+        return ",".join(name for name in chosen if name != "cooperative-sticky") or (chosen or ["range"])[0]
     return value
 
 

@@ -6,7 +6,8 @@ has passed, and at the end. With --sync each line waits for its answer. Requests
 
 Records that a broker refuses are logged, as in Java's tool, and do not change the exit status (with --sync they end the
 tool with status 1). What differs: Java waits --max-block-ms for each record while no broker can be reached or the topic
-is missing, and exits with status 0; ours says the same after some seconds, with status 1. --sync does not wait for
+is missing, and exits with status 0; ours says the same after some seconds, with status 1. With a transactional.id
+neither tool can send anything: Java's says so after delivery.timeout.ms, ours at once. --sync does not wait for
 --timeout.
 """
 
@@ -107,6 +108,12 @@ def run(options: Parsed) -> int:
         await_topic(properties, topic)
     except (ConfigError, ToolError) as e:
         raise java_error(e) from None
+    if "transactional.id" in config:
+        # Java's tool begins no transaction either; it waits delivery.timeout.ms before it says so
+        raise ToolError(
+            f"java.lang.IllegalStateException: Cannot add partition {topic}-0 to transaction before completing a call "
+            "to initTransactions"
+        )
     sink = _Sink(config, topic, reader, int(properties["buffer.memory"]))
     try:
         (_send_each if options.has("sync") else _send_all)(first, sink)
