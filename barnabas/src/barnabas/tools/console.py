@@ -84,6 +84,8 @@ def java_error(error: Exception) -> ToolError:
     failed = text.startswith("Failed to construct")
     timeout = "not present in metadata" in text
     name = KAFKA_EXCEPTION if failed else TIMEOUT_EXCEPTION if timeout else CONFIG_EXCEPTION
+    if text.startswith("Group instance id is invalid"):
+        name = "org.apache.kafka.common.errors.InvalidConfigurationException"
     return ToolError(f"{name}: {text}")
 
 

@@ -72,24 +72,31 @@ def _value(value: Any, field: Field, version: int, flexible: bool) -> Any:
     return value
 
 
-_CONTROL = re.compile(r"\\u00[01][0-9a-f]")
-_FRACTION = re.compile(r'"\\u0000([^"]*)"')
+#: an escape; those of control characters are longer than four characters, and their digits are Java's
+_ESCAPE = re.compile(r"\\(u00[01][0-9a-f]|.)")
+#: what `_marked` made: a quote that no backslash escapes stands at the beginning of a text
+_MARK = re.compile(r'(?<!\\)"\\u0000(?:f([^"]*)"|t)')
 
 
 def dumps(value: Any) -> str:
     """Write JSON as Jackson does: no spaces, no escapes but the needed ones, Java's form of fractions."""
     text = json.dumps(_marked(value), ensure_ascii=False, separators=(",", ":"))
-    text = _FRACTION.sub(lambda match: match[1], text)
-    return _CONTROL.sub(lambda match: match[0][:4] + match[0][4:].upper(), text)
+    text = _MARK.sub(lambda match: match[1] or '"', text)
+    return _ESCAPE.sub(lambda match: match[0][:4] + match[0][4:].upper(), text)
 
 
 def _marked(value: Any) -> Any:
-    """Put marked texts in the place of fractions, which Python's json writes in its own way alone."""
+    """Put marked texts in the place of fractions, which Python's json writes in its own way alone.
+
+    A zero byte is the mark; a text that begins with one is marked itself.
+    """
     if isinstance(value, dict):
         return {key: _marked(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_marked(item) for item in value]
-    return f"\0{java_double(value)}" if isinstance(value, float) else value
+    if isinstance(value, float):
+        return f"\0f{java_double(value)}"
+    return f"\0t{value}" if isinstance(value, str) and value.startswith("\0") else value
 
 
 def java_double(value: float) -> str:
@@ -185,10 +192,7 @@ def decode_coordinator_record(definitions: Definitions, key: bytes, value: bytes
     version = _version(value, "value")
     low, high = span(value_class.VERSIONS)
     if not low <= version <= high:
-        raise MalformedRecord(
-            f"Could not read record with version {version} from value's buffer due to: "
-            f"Can't read version {version} of {value_class.__name__}."
-        )
+        raise MalformedRecord(f"Found an unknown record version {version} for {kind} type")
     return CoordinatorRecord(kind, decoded_key, version, _decoded(value_class, version, value[2:], "value", version))
 
 
