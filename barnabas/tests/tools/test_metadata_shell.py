@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from barnabas.tools.main import run
+from barnabas.tools.metadata_tree import read_tree
+from barnabas.tools.scripts.metadata_shell import Shell
 
 from .prepared_logs import prepare
 
@@ -88,6 +90,16 @@ def test_commands_are_read_from_standard_input(
     monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
     assert run("kafka-metadata-shell", ["--snapshot", str(metadata.parent)]) == 0
     assert capfd.readouterr().out == (
-        "/\nbyId\nbyName\ncd: ../nope: no such file or directory.\ncd: byName/*/id: not a directory.\n/image\n"
-        "No closing quotation\n    8  history 1\n"
+        "Loading...\nStarting...\n[ Kafka Metadata Shell ]\n>> /\n>> >> byId\nbyName\n"
+        ">> cd: ../nope: no such directory.\n>> cd: byName/*/id: not a directory.\n>> >> /image\n"
+        ">> No closing quotation\n>>     7  history 1\n>> "
     )
+
+
+def test_the_tabulator_completes(metadata: Path) -> None:
+    shell = Shell(read_tree(metadata))
+    assert shell.completions("", "h") == ["help ", "history "]
+    assert shell.completions("man ", "tr") == ["tree "]
+    assert shell.completions("ls ", "im") == ["image/"]
+    assert shell.completions("cd ", "/image/topics/byN") == ["/image/topics/byName/"]
+    assert shell.completions("pwd ", "i") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from argparse import Namespace
@@ -11,8 +12,9 @@ import pytest
 
 from barnabas.tools.errors import ToolError
 from barnabas.tools.perf_metrics import Metrics, print_metrics
-from barnabas.tools.perf_stats import Reports, Stats, number, percentiles, ratio
+from barnabas.tools.perf_stats import Reports, Stats, document, number, percentiles, ratio
 from barnabas.tools.scripts.consumer_perf_test import Test as ConsumerTest
+from barnabas.tools.scripts.consumer_perf_test import line
 from barnabas.tools.scripts.e2e_latency import prepare, results, validate
 from barnabas.tools.scripts.producer_perf_test import messages_of, split_payloads
 from barnabas.tools.simple_date import SimpleDate
@@ -219,7 +221,7 @@ def test_a_consumer_s_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "01, 0, 2.0000, 2.0000, 1, 1.0000, 500, 500, 4.0000, 2.0000",
         "03, 0, 4.0000, 1.0000, 3, 1.0000, 0, 2000, 1.0000, 1.0000",
     ]
-    assert test.total() == "00, 03, 4.0000, 1.1429, 3, 0.8571, 500, 3000, 1.3333, 1.0000"
+    assert line(test.total()) == "00, 03, 4.0000, 1.1429, 3, 0.8571, 500, 3000, 1.3333, 1.0000"
 
 
 def test_a_consumer_gives_up_in_the_end(capsys: pytest.CaptureFixture[str]) -> None:
@@ -296,3 +298,35 @@ def test_metrics_add_up_what_librdkafka_reports(capsys: pytest.CaptureFixture[st
     assert found["producer-metrics:record-send-rate:{client-id=me}"] == 5
     print_metrics({"b:c": 1.0, "a": "text"})
     assert capsys.readouterr().out == "\nMetric Name   Value\na   : text\nb:c : 1.000\n"
+
+
+# --- JSON ---------------------------------------------------------------------------------------------------
+
+
+def test_reports_can_be_had_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    stats = Stats(4, 1000, clock=clock, as_json=True)
+    clock.now += 2
+    stats.add([1, 2, 3, 6], 4 * 1024 * 1024)
+    stats.print_total()
+    window, total = map(json.loads, capsys.readouterr().out.splitlines())
+    figures = {
+        "records": 4, "recordsPerSecond": 2.0, "mbPerSecond": 2.0, "averageLatencyMs": 3.0, "maxLatencyMs": 6,
+    }
+    assert window == {"report": "interval", **figures}
+    assert total == {
+        "report": "total", **figures, "latencyMs50th": 3, "latencyMs95th": 6, "latencyMs99th": 6, "latencyMs99.9th": 6,
+    }
+    document({"nothing": float("nan")})
+    assert capsys.readouterr().out == '{"nothing": null}\n'
+
+
+def test_a_consumer_s_report_can_be_had_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock(0)
+    test = ConsumerTest(SimpleDate("ss"), None, clock, as_json=True)
+    consumer = Consumer(clock, [Message(None, 1024 * 1024)])
+    test.consume(consumer, 1, 1500)
+    test.show(test.total())
+    said = capsys.readouterr()
+    assert json.loads(said.out)["recordsConsumed"] == 1
+    assert list(json.loads(said.out))[:3] == ["startTime", "endTime", "dataConsumedInMB"]

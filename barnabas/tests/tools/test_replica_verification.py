@@ -23,7 +23,7 @@ def test_equal_replicas_are_compared_up_to_the_high_watermark() -> None:
     said: list[str] = []
     batches = _batch(0, b"a", b"b"), _batch(2, b"c"), _batch(3, b"d")
     found = {broker: _data(*batches, high_watermark=3) for broker in (1, 2, 3)}
-    assert compare(T, 0, found, said.append) == 3
+    assert compare(T, 0, found, lambda text, _: said.append(text)) == 3
     assert not said
 
 
@@ -36,7 +36,7 @@ def test_a_replica_that_lags_holds_the_comparison_back() -> None:
 def test_another_checksum_is_told() -> None:
     said: list[str] = []
     found = {1: _data(_batch(0, b"a"), high_watermark=1), 2: _data(_batch(0, b"x"), high_watermark=1)}
-    assert compare(T, 0, found, said.append) == 1
+    assert compare(T, 0, found, lambda text, _: said.append(text)) == 1
     assert len(said) == 1
     assert said[0].startswith("partition t-0 has unmatched checksum at offset 0; replica 1's checksum ")
 
@@ -45,7 +45,7 @@ def test_another_offset_ends_it() -> None:
     said: list[str] = []
     found = {1: _data(_batch(0, b"a"), high_watermark=2), 2: _data(_batch(0, b"a", b"b"), high_watermark=2)}
     with pytest.raises(Differ):
-        compare(T, 0, found, said.append)
+        compare(T, 0, found, lambda text, _: said.append(text))
     assert said == ["partition t-0: replica 1's offset 0 doesn't match replica 2's offset 1"]
 
 

@@ -14,6 +14,7 @@ import msgspec
 from barnabas.tools.errors import ToolError
 from barnabas.tools.group_admin import Group
 from barnabas.tools.leaders import TopicPartition
+from barnabas.tools.terminal import table
 
 MISSING = "-"
 
@@ -72,16 +73,18 @@ def print_offsets(group: Group, rows: Sequence[Row], *, verbose: bool) -> None:
         _width(15, (r.member_id for r in rows)), _width(15, (r.host for r in rows)),
     ]
     line = "\n" + " ".join(f"{{:<{width}}}" for width in widths) + " {}"
-    text = line.format(
+    lines: list[list[object]] = [[
         "GROUP", "TOPIC", "PARTITION", *(["LEADER-EPOCH"] if verbose else []), "CURRENT-OFFSET", "LOG-END-OFFSET",
         "LAG", "CONSUMER-ID", "HOST", "CLIENT-ID",
-    )
-    for r in rows:
-        text += line.format(
+    ]]
+    lines += [
+        [
             group.name, r.topic, r.partition, *([shown(r.leader_epoch)] if verbose else []), shown(r.offset),
             shown(r.end), shown(r.lag), r.member_id, r.host, r.client_id,
-        )
-    print(text)
+        ]
+        for r in rows
+    ]
+    print(table(line, lines))
 
 
 def offsets_as_json(group: Group, rows: Sequence[Row]) -> dict[str, Any]:
@@ -134,16 +137,17 @@ def print_members(group: Group, *, verbose: bool) -> None:
         head += ["CURRENT-EPOCH", "CURRENT-ASSIGNMENT", "TARGET-EPOCH", "TARGET-ASSIGNMENT"]
     line = " ".join(f"{{:<{width}}}" for width in widths)
     line += " {}" if verbose and mixed else "" if verbose else " "
-    print("\n" + line.format(*head, *(["UPGRADED"] if verbose and mixed else [])))
+    rows: list[list[object]] = [[*head, *(["UPGRADED"] if verbose and mixed else [])]]
     for m in group.members:
-        values = [
+        values: list[object] = [
             group.name, m.member_id, *([m.instance_id or ""] if named else []), m.host, m.client_id, len(m.assignment)
         ]
         if verbose:
             values += [
                 shown(m.epoch), assignment_text(m.assignment), shown(group.assignment_epoch), assignment_text(m.target)
             ]
-        print(line.format(*values, *([str(m.upgraded).lower()] if verbose and mixed else [])))
+        rows.append([*values, *([str(m.upgraded).lower()] if verbose and mixed else [])])
+    print("\n" + table(line, rows))
 
 
 def members_as_json(group: Group) -> dict[str, Any]:
@@ -178,10 +182,10 @@ def print_state(group: Group, *, verbose: bool) -> None:
     line += " {:<15} {:<25} {}" if verbose else " {}"
     epochs = [shown(group.epoch), shown(group.assignment_epoch)] if verbose else []
     head = ["GROUP-EPOCH", "TARGET-ASSIGNMENT-EPOCH"] if verbose else []
-    print(
-        line.format("GROUP", "COORDINATOR (ID)", "ASSIGNMENT-STRATEGY", "STATE", *head, "#MEMBERS")
-        + line.format(group.name, coordinator, group.assignor or MISSING, group.state, *epochs, len(group.members))
-    )
+    print(table(line, [
+        ("GROUP", "COORDINATOR (ID)", "ASSIGNMENT-STRATEGY", "STATE", *head, "#MEMBERS"),
+        (group.name, coordinator, group.assignor or MISSING, group.state, *epochs, len(group.members)),
+    ]))
 
 
 def coordinator_text(group: Group) -> str:

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from barnabas.protocol.errors import ErrorCode
 from barnabas.tools.cluster import PATIENCE, Cluster, group_by
 from barnabas.tools.errors import AnswerError
+from barnabas.tools.terminal import Waiting
 
 TopicPartition = tuple[str, int]
 _BACKOFF: Final = 0.1
@@ -32,6 +33,7 @@ def ask_leaders(
     waiting = wanted
     found: dict[TopicPartition, T | AnswerError] = {}
     deadline = time.monotonic() + seconds
+    told = Waiting("Trying again")
     while waiting:
         known = cluster.leaders(waiting, seconds=seconds)
         leaders: dict[TopicPartition, int] = {}
@@ -49,7 +51,9 @@ def ask_leaders(
         if time.monotonic() + _BACKOFF > deadline:
             break
         if waiting:
+            told.tick(f"{len(waiting)} partitions")
             time.sleep(_BACKOFF)
+    told.over()
     return {partition: found[partition] for partition in wanted}
 
 

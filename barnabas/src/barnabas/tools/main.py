@@ -57,7 +57,11 @@ def run(script: str, arguments: Sequence[str]) -> int:
 def _run(script: str, module: Any, arguments: list[str]) -> int:
     begin = _with_commands if hasattr(module, "parser") else _with_options
     try:
-        return begin(script, module, arguments)
+        try:
+            return begin(script, module, arguments)
+        finally:
+            if "barnabas.tools.terminal" in sys.modules:  # else nothing was waited for
+                sys.modules["barnabas.tools.terminal"].clear()
     except ToolError as e:
         print(e, file=sys.stdout if e.on_stdout else sys.stderr)
         return e.status

@@ -16,6 +16,7 @@ from barnabas.tools.errors import AnswerError
 from barnabas.tools.group_admin import delete_offsets, failing, java_error
 from barnabas.tools.leaders import TopicPartition
 from barnabas.tools.reset_offsets import parse_scope
+from barnabas.tools.terminal import table
 
 Results = dict[TopicPartition, int]
 """The error code of each partition; a topic that cannot be described stands there as its partition -1."""
@@ -72,9 +73,8 @@ def print_results(group: str, code: int, results: Mapping[TopicPartition, int]) 
     else:
         print(f"\nError: Encountered some unknown error: {name_of(code)}")
     line = f"\n{{:<{max([15, *(len(topic) for topic, _ in results)])}}} {{:<10}} {{:<15}}"
-    text = line.format("TOPIC", "PARTITION", "STATUS")
+    rows: list[tuple[object, ...]] = [("TOPIC", "PARTITION", "STATUS")]
     for (topic, index), one in sorted(results.items(), key=lambda item: f"{item[0][0]}{item[0][1]}"):
-        text += line.format(
-            topic, index if index >= 0 else "-", f"Error: {java_error(AnswerError(one))}" if one else "Successful"
-        )
-    print(text)
+        status = f"Error: {java_error(AnswerError(one))}" if one else "Successful"
+        rows.append((topic, index if index >= 0 else "-", status))
+    print(table(line, rows))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from barnabas.tools.main import KAFKA_VERSION
-from barnabas.tools.perf_stats import number, ratio
+from barnabas.tools.perf_stats import document, number, ratio
 
 Figures = dict[str, float | str]
 
@@ -195,8 +195,11 @@ class Metrics:
         return figures
 
 
-def print_metrics(metrics: Mapping[str, float | str]) -> None:
+def print_metrics(metrics: Mapping[str, float | str], *, as_json: bool = False) -> None:
     """Print a table of metrics, as Java's tools do with --print-metrics."""
+    if as_json:
+        document({"report": "metrics", **metrics})
+        return
     width = max((len(name) for name in metrics), default=0)
     print(f"\n{'Metric Name':<{width}}   Value")
     for name in sorted(metrics):

@@ -1,13 +1,20 @@
-"""Count what the performance tests measure, and write it as Java's tools do: rates, latencies, percentiles."""
+"""Count what the performance tests measure, and write it as Java's tools do: rates, latencies, percentiles.
+
+With --json every report is a JSON document in a line of its own (`document`), and what else is said goes to standard
+error.
+"""
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from barnabas.tools.client_properties import failure
+from barnabas.tools.terminal import clear
 
 _SAMPLES: Final = 500_000
 
@@ -17,6 +24,15 @@ def number(value: float, digits: int) -> str:
     if value != value:
         return "NaN"
     return "Infinity" if value == float("inf") else f"{value:.{digits}f}"
+
+
+def document(figures: Mapping[str, Any]) -> None:
+    """Print figures as JSON, in a line; what is no number is null."""
+    shown = {
+        name: (round(value, 6) if math.isfinite(value) else None) if isinstance(value, float) else value
+        for name, value in figures.items()
+    }
+    print(json.dumps(shown, ensure_ascii=False), flush=True)
 
 
 def ratio(a: float, b: float) -> float:
@@ -33,8 +49,10 @@ def percentiles(latencies: Sequence[int], *fractions: float) -> list[int]:
 class Stats:
     """Count records, bytes and latencies (ms); print a line for each interval, and the total."""
 
-    def __init__(self, records: int, interval_ms: int, *, steady: bool = False, clock: Any = time.time) -> None:
-        self._clock, self._interval, self._steady = clock, interval_ms, steady
+    def __init__(
+        self, records: int, interval_ms: int, *, steady: bool = False, clock: Any = time.time, as_json: bool = False
+    ) -> None:
+        self._clock, self._interval, self._steady, self._json = clock, interval_ms, steady, as_json
         self._start = clock() * 1000
         self._sampling = max(1, records // min(max(records, 1), _SAMPLES))
         self._samples: list[int] = []
@@ -62,37 +80,50 @@ class Stats:
             self._window_max = max(self._window_max, most)
             if self._clock() * 1000 - self._window_start >= self._interval:
                 if self._steady and self.count == self._window_count:
-                    print("In steady state.", flush=True)
+                    clear()
+                    print("In steady state.", flush=True, file=sys.stderr if self._json else sys.stdout)
                 if not self.quiet:
                     self._print_window()
                 self._new_window()
 
-    def _rates(self, count: int, size: int, since: float) -> str:
+    def _figures(self, what: str, count: int, size: int, since: float, total: int, most: int) -> dict[str, Any]:
         # Java's clock counts whole milliseconds
         seconds = int(self._clock() * 1000 - since) / 1000
-        digits = 1 if since == self._window_start else 6
-        return (
-            f"{number(ratio(count, seconds), digits)} records/sec "
-            f"({number(ratio(size / (1024 * 1024), seconds), 2)} MB/sec)"
-        )
+        return {
+            "report": what, "records": count, "recordsPerSecond": ratio(count, seconds),
+            "mbPerSecond": ratio(size / (1024 * 1024), seconds), "averageLatencyMs": ratio(total, count),
+            "maxLatencyMs": most,
+        }
 
     def _print_window(self) -> None:
+        clear()
+        found = self._figures(
+            "interval", self._window_count, self._window_bytes, self._window_start, self._window_total,
+            self._window_max,
+        )
+        if self._json:
+            document(found)
+            return
         print(
-            f"{self._window_count} records sent, "
-            f"{self._rates(self._window_count, self._window_bytes, self._window_start)}, "
-            f"{number(ratio(self._window_total, self._window_count), 1)} ms avg latency, "
-            f"{self._window_max:.1f} ms max latency.",
+            f"{found['records']} records sent, {number(found['recordsPerSecond'], 1)} records/sec "
+            f"({number(found['mbPerSecond'], 2)} MB/sec), {number(found['averageLatencyMs'], 1)} ms avg latency, "
+            f"{found['maxLatencyMs']:.1f} ms max latency.",
             flush=True,
         )
 
     def print_total(self) -> None:
         """Print the line at the end."""
-        self._window_start = -1.0
         half, most, nearly, all_but = percentiles(self._samples, 0.5, 0.95, 0.99, 0.999)
+        what = "steady state" if self._steady else "total"
+        found = self._figures(what, self.count, self._bytes, self._start, self._total, self._max)
+        if self._json:
+            document(found | {"latencyMs50th": half, "latencyMs95th": most, "latencyMs99th": nearly,
+                              "latencyMs99.9th": all_but})
+            return
         print(
             f"{self.count}{' steady state' if self._steady else ''} records sent, "
-            f"{self._rates(self.count, self._bytes, self._start)}, "
-            f"{number(ratio(self._total, self.count), 2)} ms avg latency, {self._max:.2f} ms max latency, "
+            f"{number(found['recordsPerSecond'], 6)} records/sec ({number(found['mbPerSecond'], 2)} MB/sec), "
+            f"{number(found['averageLatencyMs'], 2)} ms avg latency, {self._max:.2f} ms max latency, "
             f"{half} ms 50th, {most} ms 95th, {nearly} ms 99th, {all_but} ms 99.9th."
         )
 

@@ -25,6 +25,7 @@ from barnabas.tools.java_time import parse_datetime, parse_duration
 from barnabas.tools.leaders import TopicPartition
 from barnabas.tools.offsets import EARLIEST, LATEST, list_offsets
 from barnabas.tools.options import Parsed
+from barnabas.tools.terminal import table
 
 #: the options that say where to set the offsets
 SCENARIOS: Final = (
@@ -263,11 +264,10 @@ def print_plan(plan: Plan) -> None:
     group_width = max([15, *map(len, plan)])
     topic_width = max([15, *(len(topic) for offsets in plan.values() for topic, _ in offsets)])
     line = f"\n{{:<{group_width}}} {{:<{topic_width}}} {{:<10}} {{}}"
-    text = line.format("GROUP", "TOPIC", "PARTITION", "NEW-OFFSET") if plan else ""
+    rows: list[tuple[object, ...]] = [("GROUP", "TOPIC", "PARTITION", "NEW-OFFSET")] if plan else []
     for group, offsets in plan.items():
-        for (topic, index), offset in sorted(offsets.items()):
-            text += line.format(group, topic, index, offset)
-    print(text)
+        rows += [(group, topic, index, offset) for (topic, index), offset in sorted(offsets.items())]
+    print(table(line, rows))
 
 
 def plan_as_json(plan: Plan) -> list[dict[str, object]]:

@@ -8,6 +8,7 @@ import msgspec
 
 from barnabas.tools.group_admin import Group
 from barnabas.tools.group_tables import assignment_text, coordinator_text, shown
+from barnabas.tools.terminal import table
 
 
 class StartOffset(msgspec.Struct, frozen=True):
@@ -31,7 +32,7 @@ def _say_state(group: Group) -> None:
 def _table(rows: list[list[object]], widths: list[int]) -> None:
     """Print rows in columns; the last has no width."""
     line = "\n" + " ".join(f"{{:<{width}}}" for width in widths) + " {}"
-    print("".join(line.format(*row) for row in rows))
+    print(table(line, rows))
 
 
 def print_offsets(name: str, offsets: list[StartOffset], *, verbose: bool) -> None:

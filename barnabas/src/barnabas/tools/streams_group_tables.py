@@ -9,6 +9,7 @@ import msgspec
 
 from barnabas.protocol.messages.streams_group_describe import Assignment, DescribedGroup, Member, Subtopology, TaskIds
 from barnabas.tools.group_tables import shown
+from barnabas.tools.terminal import table
 
 
 class StreamsGroup(msgspec.Struct, frozen=True):
@@ -57,8 +58,7 @@ class Progress(msgspec.Struct, frozen=True):
 def _table(rows: Sequence[Sequence[object]], widths: Sequence[int]) -> None:
     """Print rows in columns; what has no width comes last as it is."""
     line = " ".join([*(f"{{:<{width}}}" for width in widths), *["{}"] * (len(rows[0]) - len(widths))])
-    for row in rows:
-        print(line.format(*row))
+    print(table(line, rows))
 
 
 def _say_state(group: StreamsGroup) -> None:
@@ -138,16 +138,17 @@ def print_members(group: StreamsGroup, *, verbose: bool) -> None:
         return
     # Java's table has no space before MEMBER
     line = f"{{:<{name}}} {{:<25}} {{:<15}}{{:<{member}}} {{:<15}} {{:<15}} {{:<{process}}} {{:<{client}}} {{}}"
-    print(line.format(
+    lines: list[tuple[object, ...]] = [(
         "GROUP", "TARGET-ASSIGNMENT-EPOCH", "TOPOLOGY-EPOCH", "MEMBER", "MEMBER-PROTOCOL", "MEMBER-EPOCH", "PROCESS",
         "CLIENT-ID", "ASSIGNMENTS",
-    ))
+    )]
     for m in those:
-        print(line.format(
+        lines.append((
             group.name, group.answer.assignment_epoch, group.topology_epoch, m.member_id,
             "classic" if m.is_classic else "streams", m.member_epoch, m.process_id, m.client_id,
             _tasks(m.assignment) + _tasks(m.target_assignment, "TARGET-"),
         ))
+    print(table(line, lines))
 
 
 def members_as_json(group: StreamsGroup) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from barnabas.tools.errors import ToolError
+from barnabas.tools.terminal import aligned
 
 INTERNAL_TOPICS: Final = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
 
@@ -101,7 +103,12 @@ def java_double(number: float) -> str:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write a table as ToolsUtils.prettyPrintTable does: cells as wide as their column, a tab after each."""
+    """Write a table as ToolsUtils.prettyPrintTable does: cells as wide as their column, a tab after each.
+
+    A terminal gets it without tabs.
+    """
     lines = [list(headers), *([str(cell) for cell in row] for row in rows)]
+    if sys.stdout.isatty():
+        return aligned(lines)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("".join(f"{cell:<{width}}\t" for cell, width in zip(line, widths, strict=True)) for line in lines)

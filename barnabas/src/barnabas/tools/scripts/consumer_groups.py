@@ -47,6 +47,7 @@ from barnabas.tools.reset_offsets import (
     write_plan,
 )
 from barnabas.tools.settings import Settings
+from barnabas.tools.terminal import table
 
 __all__ = ["EXAMPLE", "OPTIONS", "SUMMARY", "run"]
 SUMMARY = (
@@ -154,9 +155,8 @@ def _list(cluster: Cluster, options: Parsed) -> None:
         print_json(rows)
         return
     line = f"{{:<{max([15, *(len(g.group_id) for g in groups)]) + 10}}}" + " {:<20}" * len(columns)
-    print(line.format("GROUP", *map(str.upper, columns)))
-    for row in rows:
-        print(line.format(row["group"], *(row[name] for name in columns)))
+    head = ("GROUP", *map(str.upper, columns))
+    print(table(line, [head, *((row["group"], *(row[name] for name in columns)) for row in rows)]))
 
 
 def _chosen(text: str | None, known: Iterable[str], what: str) -> list[str]:

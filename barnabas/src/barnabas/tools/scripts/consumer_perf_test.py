@@ -9,15 +9,17 @@ the names that Java's consumer has for it; a cluster that cannot be reached is a
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 from barnabas.tools.client_properties import await_cluster, consumer_config, failure, read_properties
 from barnabas.tools.errors import ToolError, UsageError
-from barnabas.tools.options import Option, Parsed
-from barnabas.tools.perf_stats import number, ratio
+from barnabas.tools.options import JSON, Option, Parsed
+from barnabas.tools.perf_stats import document, number, ratio
 from barnabas.tools.simple_date import SimpleDate
+from barnabas.tools.terminal import Waiting
 
 SUMMARY = "This tool is used to verify the consumer performance."
 OPTIONS = (
@@ -40,6 +42,7 @@ OPTIONS = (
     Option("date-format", "How times are written: a pattern of java.text.SimpleDateFormat.", "pattern",
            default="yyyy-MM-dd HH:mm:ss:SSS"),
     Option("hide-header", "Leave the header out."),
+    JSON,
 )
 EXAMPLE = """
 kafka-consumer-perf-test --bootstrap-server localhost:9092 --topic test --num-records 1000000
@@ -54,7 +57,8 @@ _MIB: Final = 1024 * 1024
 def run(options: Parsed) -> int:
     """Consume, and report."""
     _check(options)
-    if not options.has("hide-header"):
+    as_json = options.has("json")
+    if not options.has("hide-header") and not as_json:
         first = "time, threadId" if options.has("show-detailed-stats") else "start.time, end.time"
         print(f"{first}, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, rebalance.time.ms, "
               "fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec", flush=True)
@@ -74,7 +78,7 @@ def run(options: Parsed) -> int:
     metrics = Metrics(properties["client.id"])
     try:
         consumer = Consumer(config | _FAST | (metrics.config if options.has("print-metrics") else {}))
-        test = Test(dates, interval if options.has("show-detailed-stats") else None)
+        test = Test(dates, interval if options.has("show-detailed-stats") else None, as_json=as_json)
         consumer.subscribe([_topics(options)], on_assign=test.joined, on_revoke=test.left, on_lost=test.left)
         test.consume(consumer, wanted, timeout)
         if options.has("print-metrics"):
@@ -84,9 +88,9 @@ def run(options: Parsed) -> int:
     except KafkaException as e:
         raise ToolError(failure(e.args[0]).partition(": ")[2]) from None
     if not options.has("show-detailed-stats"):
-        print(test.total())
+        test.show(test.total())
     if options.has("print-metrics"):
-        print_metrics(metrics.of_consumer())
+        print_metrics(metrics.of_consumer(), as_json=as_json)
     return 0
 
 
@@ -97,7 +101,8 @@ def _check(options: Parsed) -> None:
     options.refuse("consumer.config", ("command-config",))
     for old, new in (("messages", "num-records"), ("consumer.config", "command-config")):
         if options.has(old):
-            print(f"Warning: --{old} is deprecated. Use --{new} instead.")
+            print(f"Warning: --{old} is deprecated. Use --{new} instead.",
+                  file=sys.stderr if options.has("json") else sys.stdout)
 
 
 def _one(options: Parsed, *names: str) -> None:
@@ -142,8 +147,10 @@ class Test:
 
     __test__ = False
 
-    def __init__(self, dates: SimpleDate, interval: int | None, clock: Any = time.time) -> None:
-        self._dates, self._interval = dates, interval
+    def __init__(
+        self, dates: SimpleDate, interval: int | None, clock: Any = time.time, *, as_json: bool = False
+    ) -> None:
+        self._dates, self._interval, self._json = dates, interval, as_json
         self._clock: Callable[[], int] = lambda: int(clock() * 1000)
         self._start = self._end = self._join_start = self._clock()
         self._assigned: set[tuple[str, int]] = set()
@@ -168,21 +175,33 @@ class Test:
         """Consume so many records, or until none has come for `timeout`."""
         now = last = reported = self._clock()
         records_before = bytes_before = 0
+        waiting = Waiting("Consuming")
         while self.records < wanted and now - last <= timeout:
             messages = consumer.consume(min(_BATCH, wanted - self.records), 0.1)
             now = self._clock()
+            waiting.tick(f"{self.records} of {wanted} records")
             if not messages:
                 continue
             self.count(messages)
             last = now
             if self._interval is not None and now - reported >= self._interval:
-                print(self.interval(records_before, bytes_before, reported, now), flush=True)
+                waiting.over()
+                self.show(self.interval(records_before, bytes_before, reported, now))
                 records_before, bytes_before, reported = self.records, self.bytes, now
                 self._join_in_interval = 0
         self._end = self._clock()
+        waiting.over()
         if self.records < wanted:
             print(f"WARNING: Exiting before consuming the expected number of records: timeout ({timeout} ms) exceeded. "
-                  "You can use the --timeout option to increase the timeout.")
+                  "You can use the --timeout option to increase the timeout.",
+                  file=sys.stderr if self._json else sys.stdout)
+
+    def show(self, figures: dict[str, Any]) -> None:
+        """Print the figures of a report."""
+        if self._json:
+            document(figures)
+        else:
+            print(line(figures), flush=True)
 
     def count(self, messages: list[Any]) -> None:
         """Take messages in; what is an error and no record does not count."""
@@ -190,25 +209,37 @@ class Test:
         self.records += len(records)
         self.bytes += sum(map(len, records)) + sum(len(key) for r in records if (key := r.key()) is not None)
 
-    def interval(self, records: int, size: int, since: int, until: int) -> str:
-        """Write the line of an interval that began with so many records and bytes."""
+    def interval(self, records: int, size: int, since: int, until: int) -> dict[str, Any]:
+        """Return the figures of an interval that began with so many records and bytes."""
         elapsed, fetching = until - since, until - since - self._join_in_interval
         mib, count = (self.bytes - size) / _MIB, self.records - records
-        rates = (mib, count) if fetching > 0 else (0.0, 0.0)
-        return (
-            f"{self._dates.write(until)}, 0, {number(self.bytes / _MIB, 4)}, {number(ratio(1000 * mib, elapsed), 4)}, "
-            f"{self.records}, {number(ratio(1000 * count, elapsed), 4)}, {self._join_in_interval}, {fetching}, "
-            f"{number(1000 * rates[0] / max(fetching, 1), 4)}, {number(1000 * rates[1] / max(fetching, 1), 4)}"
+        rates = (mib, count) if fetching > 0 else (0.0, 0)
+        return {"time": self._dates.write(until), "threadId": 0} | self._rates(
+            ratio(1000 * mib, elapsed), ratio(1000 * count, elapsed), self._join_in_interval, fetching,
+            1000 * rates[0] / max(fetching, 1), 1000 * rates[1] / max(fetching, 1),
         )
 
-    def total(self) -> str:
-        """Write the line of the whole test."""
+    def total(self) -> dict[str, Any]:
+        """Return the figures of the whole test."""
         elapsed = self._end - self._start
         fetching = elapsed - self._join
         mib, count = self.bytes / _MIB, self.records
-        return (
-            f"{self._dates.write(self._start)}, {self._dates.write(self._end)}, {number(mib, 4)}, "
-            f"{number(ratio(1000 * mib, elapsed), 4)}, {count}, {number(ratio(1000 * count, elapsed), 4)}, "
-            f"{self._join}, {fetching}, {number(ratio(1000 * mib, fetching), 4)}, "
-            f"{number(ratio(1000 * count, fetching), 4)}"
+        return {"startTime": self._dates.write(self._start), "endTime": self._dates.write(self._end)} | self._rates(
+            ratio(1000 * mib, elapsed), ratio(1000 * count, elapsed), self._join, fetching,
+            ratio(1000 * mib, fetching), ratio(1000 * count, fetching),
         )
+
+    def _rates(
+        self, mib: float, records: float, joining: int, fetching: int, mib_fetched: float, records_fetched: float
+    ) -> dict[str, Any]:
+        """Return what all reports have, in the order of their lines; the rates are those of a second."""
+        return {
+            "dataConsumedInMB": self.bytes / _MIB, "mbPerSecond": mib, "recordsConsumed": self.records,
+            "recordsPerSecond": records, "rebalanceTimeMs": joining, "fetchTimeMs": fetching,
+            "fetchMbPerSecond": mib_fetched, "fetchRecordsPerSecond": records_fetched,
+        }
+
+
+def line(figures: dict[str, Any]) -> str:
+    """Write figures as Java's tool does."""
+    return ", ".join(number(value, 4) if isinstance(value, float) else str(value) for value in figures.values())

@@ -8,6 +8,7 @@ again and again.
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -17,8 +18,8 @@ from barnabas.protocol.messages.create_topics import CreatableTopic, CreateTopic
 from barnabas.tools.client_properties import consumer_config, failure, producer_config, read_properties
 from barnabas.tools.cluster import Cluster
 from barnabas.tools.errors import AnswerError, ConfigError, ToolError, UsageError, check
-from barnabas.tools.options import Option, Parsed
-from barnabas.tools.perf_stats import number, percentiles
+from barnabas.tools.options import JSON, Option, Parsed
+from barnabas.tools.perf_stats import document, number, percentiles
 from barnabas.tools.settings import Settings
 
 SUMMARY = "This tool measures end-to-end latency in Kafka by sending messages and timing their reception."
@@ -34,6 +35,7 @@ OPTIONS = (
     Option("record-header-size", "The bytes of a header's value; -1: null.", "bytes", "int", 0, optional=True),
     Option("record-header-key-size", "The bytes of a header's name.", "bytes", "int", 0, optional=True),
     Option("num-headers", "How many headers a record has.", "count", "int", 0, optional=True),
+    JSON,
 )
 EXAMPLE = """
 kafka-e2e-latency --bootstrap-server localhost:9092 --topic test --num-records 1000 --producer-acks 1 --record-size 100
@@ -71,7 +73,7 @@ def run(options: Parsed) -> int:
         "auto.offset.reset": "latest",
     })
     producing = producer_config({**properties, "linger.ms": "0", "acks": options.value("producer-acks")})
-    _await_topic(properties, name)
+    _await_topic(properties, name, sys.stderr if options.has("json") else sys.stdout)
     from confluent_kafka import Consumer, KafkaException, Producer
 
     try:
@@ -83,8 +85,11 @@ def run(options: Parsed) -> int:
             consumer.close()
     except KafkaException as e:
         raise ToolError(failure(e.args[0]).partition(": ")[2]) from None
-    for line in results(latencies):
-        print(line)
+    if options.has("json"):
+        document(figures(latencies))
+    else:
+        for line in results(latencies):
+            print(line)
     return 0
 
 
@@ -104,14 +109,14 @@ def _check(options: Parsed) -> None:
         raise UsageError("Value for --record-header-size must be a non-negative integer or -1 for null header value.")
 
 
-def _await_topic(properties: dict[str, str], name: str) -> None:
+def _await_topic(properties: dict[str, str], name: str, notes: Any) -> None:
     """Create the topic where there is none, and wait for its leader."""
     try:
         settings = Settings(properties)
         with Cluster(settings) as cluster:
             error = cluster.metadata([name]).topics[0].error_code
             if error in (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.INVALID_TOPIC_EXCEPTION):
-                _create(cluster, name)
+                _create(cluster, name, notes)
             deadline = time.monotonic() + 5
             while cluster.metadata([name]).topics[0].error_code and time.monotonic() < deadline:
                 time.sleep(0.05)
@@ -119,14 +124,15 @@ def _await_topic(properties: dict[str, str], name: str) -> None:
         raise ToolError(f"Failed to construct kafka consumer\nCaused by: {e.exception}: {e}") from None
 
 
-def _create(cluster: Cluster, name: str) -> None:
-    print(f'Topic "{name}" does not exist. Will create topic with 1 partition(s) and replication factor = 1')
+def _create(cluster: Cluster, name: str, notes: Any) -> None:
+    print(f'Topic "{name}" does not exist. Will create topic with 1 partition(s) and replication factor = 1',
+          file=notes)
     request = CreateTopicsRequest([CreatableTopic(name, 1, 1)], 30_000)
     result = cluster.ask(request, call="createTopics").topics[0]
     try:
         check(result.error_code, result.error_message)
     except AnswerError as e:
-        print(f"Creation of topic {name} failed")
+        print(f"Creation of topic {name} failed", file=notes)
         raise ToolError(
             f"java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.{e.exception}: {e}"
         ) from None
@@ -173,7 +179,9 @@ def _measure(consumer: Any, producer: Any, options: Parsed) -> list[int]:
         message = consumer.poll(_TIMEOUT)
         elapsed = time.perf_counter_ns() - begin
         validate(value, key, headers, message)
-        if index % 1000 == 0:
+        if index % 1000 == 0 and options.has("json"):
+            document({"report": "record", "record": index, "latencyMs": elapsed / 1000 / 1000})
+        elif index % 1000 == 0:
             print(f"{index}\t{elapsed / 1000 / 1000}", flush=True)
         latencies.append(elapsed)
     return latencies
@@ -205,9 +213,17 @@ def _text(data: bytes | None) -> str:
 
 def results(latencies: Sequence[int]) -> list[str]:
     """Write the lines at the end for latencies in nanoseconds."""
+    found = figures(latencies)
+    return [
+        f"Avg latency: {number(found['averageLatencyMs'], 4)} ms",
+        f"Percentiles: 50th = {found['latencyMs50th']}, 99th = {found['latencyMs99th']}, 99.9th = "
+        f"{found['latencyMs99.9th']}",
+    ]
+
+
+def figures(latencies: Sequence[int]) -> dict[str, Any]:
+    """Return the report on latencies in nanoseconds."""
     half, nearly, all_but = percentiles([latency // 1000 // 1000 for latency in latencies], 0.5, 0.99, 0.999)
     average = sum(latencies) / len(latencies) / 1000 / 1000
-    return [
-        f"Avg latency: {number(average, 4)} ms",
-        f"Percentiles: 50th = {half}, 99th = {nearly}, 99.9th = {all_but}",
-    ]
+    return {"report": "total", "records": len(latencies), "averageLatencyMs": average, "latencyMs50th": half,
+            "latencyMs99th": nearly, "latencyMs99.9th": all_but}

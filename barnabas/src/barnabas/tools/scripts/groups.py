@@ -15,6 +15,7 @@ from barnabas.tools.errors import ClientError, ConfigError, OptionError, ToolErr
 from barnabas.tools.group_admin import list_groups
 from barnabas.tools.options import JSON, Option, Parsed
 from barnabas.tools.settings import Settings, load_properties
+from barnabas.tools.terminal import aligned
 
 SUMMARY = "This tool helps to list groups of all types."
 OPTIONS = (
@@ -78,8 +79,12 @@ def run(options: Parsed) -> int:
         documents = [{"group": name, "type": of_type, "protocol": protocol} for name, of_type, protocol in rows]
         print(json.dumps(documents, ensure_ascii=False, indent=2))
         return 0
+    heads = ("GROUP", "TYPE", "PROTOCOL")
+    if sys.stdout.isatty():
+        print(aligned([heads, *rows]))
+        return 0
     width = max([20, *(len(cell) for row in rows for cell in row)])
-    print(" ".join(f"{cell:<{width}}" for cell in ("GROUP", "TYPE", "PROTOCOL")))
+    print(" ".join(f"{cell:<{width}}" for cell in heads))
     for row in rows:
         print("".join(f"{cell:<{width}} " for cell in row))
     return 0

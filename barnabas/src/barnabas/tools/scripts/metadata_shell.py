@@ -2,8 +2,9 @@
 
 It reads one file of the metadata partition, a log or a snapshot, Apache Kafka's or ours. With a command it runs that
 and ends; without one it asks for commands. Differences: Java's shell runs its command while it is still reading, and
-may show nothing of a topic that is there; ours reads first. A default of client quotas, `user()`, can be entered. A
-folder may be named, too: its newest snapshot and the log behind it are read.
+may show nothing of a topic that is there; ours reads first. The tabulator completes commands and paths where Python has
+a readline; a quote that is not closed is an error, where Java's shell waits for the rest. A default of client quotas,
+`user()`, can be entered. A folder may be named, too: its newest snapshot and the log behind it are read.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fnmatch
+import re
 import shlex
 import sys
 from collections.abc import Iterator
@@ -40,6 +42,9 @@ _PAGES = {
 }
 #: those that can stand on the command line
 _ONCE = ("cat", "find", "ls", "tree")
+#: how many arguments a command takes at most
+_MOST = {"cd": 1, "exit": 0, "help": 0, "history": 1, "man": 1, "pwd": 0}
+_NUMBER = re.compile(r"[+-]?[0-9]+")
 
 
 def parser(parser: Commands) -> None:
@@ -55,6 +60,8 @@ def run(parsed: argparse.Namespace) -> int:
     from barnabas.metadata.framing import MetadataError
     from barnabas.tools.metadata_tree import read_tree
 
+    if not parsed.words:
+        print("Loading...", flush=True)
     try:
         tree = read_tree(Path(parsed.snapshot))
     except FileNotFoundError as e:
@@ -68,22 +75,20 @@ def run(parsed: argparse.Namespace) -> int:
         else:
             shell.do(parsed.words)
         return 0
+    print("Starting...")
     _ask(shell)
     return 0
 
 
 def _ask(shell: Shell) -> None:
-    prompt = ""
+    print("[ Kafka Metadata Shell ]")
     if sys.stdin.isatty():
-        prompt = ">> "
-        with contextlib.suppress(ImportError):
-            import readline  # noqa: F401  input() then edits lines and recalls them
-        print("The metadata shell. `help` lists the commands, `exit` leaves.")
+        _edit(shell)
     while not shell.ended:
         try:
-            line = input(prompt)
+            line = input(">> ")
         except EOFError:
-            return
+            break
         try:
             words = shlex.split(line)
         except ValueError as e:
@@ -92,6 +97,23 @@ def _ask(shell: Shell) -> None:
         if words:
             shell.history.append(line.strip())
             shell.do(words)
+    if sys.stdin.isatty():
+        print()
+
+
+def _edit(shell: Shell) -> None:
+    """Let lines be edited and recalled, and the tabulator complete them, where there is a readline."""
+    with contextlib.suppress(ImportError):
+        import readline
+
+        def complete(text: str, number: int) -> str | None:
+            found = shell.completions(readline.get_line_buffer()[: readline.get_begidx()], text)
+            return found[number] if number < len(found) else None
+
+        readline.set_completer(complete)
+        readline.set_completer_delims(" ")
+        libedit = "libedit" in (readline.__doc__ or "")
+        readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
 
 
 class Shell:
@@ -109,12 +131,31 @@ class Shell:
         if name not in _PAGES:
             choices = ", ".join(f"'{page}'" for page in _PAGES)
             print(f"invalid choice: '{name}' (choose from {choices})")
-        elif any(word.startswith("-") and word != "-" for word in arguments):
-            print(f"unrecognized arguments: '{next(w for w in arguments if w.startswith('-'))}'")
+        elif strange := [w for w in arguments if w.startswith("-") and w != "-" and not _NUMBER.fullmatch(w)]:
+            print(f"unrecognized arguments: '{strange[0]}'")
+        elif len(arguments) > _MOST.get(name, len(arguments)):
+            print(f"unrecognized arguments: '{arguments[_MOST[name]]}'")
         elif not arguments and name in ("cat", "man"):
             print("too few arguments")
         else:
             getattr(self, f"_{name}")(arguments)
+
+    def completions(self, before: str, text: str) -> list[str]:
+        """Return what can stand in the place of `text`, behind what was entered before it."""
+        words = before.split()
+        if not words or words == ["man"]:
+            return [f"{name} " for name in _PAGES if name.startswith(text)]
+        if words[0] not in ("cat", "cd", "find", "ls", "tree"):
+            return []
+        folder, slash, begin = text.rpartition("/")
+        found = []
+        for _, node in self._resolve(folder + slash or "."):
+            if isinstance(node, dict):
+                found += [
+                    f"{folder}{slash}{name}{'/' if isinstance(node[name], dict) else ' '}"
+                    for name in sorted(node) if name.startswith(begin)
+                ]
+        return found
 
     # --- paths ----------------------------------------------------------------------------------------------
 
@@ -198,12 +239,13 @@ class Shell:
 
     def _cd(self, arguments: list[str]) -> None:
         found = self._resolve(arguments[0] if arguments else "/")
-        if len(found) != 1:
-            print(f"cd: {arguments[0]}: {'too many matches' if found else 'no such file or directory.'}")
-        elif not isinstance(found[0][1], dict):
-            print(f"cd: {arguments[0]}: not a directory.")
-        else:
-            self._at = found[0][0]
+        if not found:
+            print(f"cd: {arguments[0]}: no such directory.")
+        for path, node in found:  # of several the last one counts, as in Java's shell
+            if isinstance(node, dict):
+                self._at = path
+            else:
+                print(f"cd: {arguments[0]}: not a directory.")
 
     def _pwd(self, arguments: list[str]) -> None:
         print("/" + "/".join(self._at))
@@ -212,9 +254,13 @@ class Shell:
         self.ended = True
 
     def _history(self, arguments: list[str]) -> None:
-        count = int(arguments[0]) if arguments and arguments[0].isdecimal() else len(self.history)
+        if arguments and not _NUMBER.fullmatch(arguments[0]):
+            text = arguments[0]
+            print(f"argument numEntriesToShow: could not convert '{text}' to Integer (For input string: \"{text}\")")
+            return
+        count = max(0, int(arguments[0])) if arguments else len(self.history)
         first = max(0, len(self.history) - count)
-        for number, line in enumerate(self.history[first:], first + 1):
+        for number, line in enumerate(self.history[first:], first):
             print(f"{number:5d}  {line}")
 
     def _man(self, arguments: list[str]) -> None:

@@ -23,6 +23,7 @@ from barnabas.tools.client_properties import await_topic, failure, producer_conf
 from barnabas.tools.errors import ToolError
 from barnabas.tools.java_numbers import integer, long
 from barnabas.tools.perf_stats import Reports, Stats
+from barnabas.tools.terminal import Waiting
 from barnabas.tools.throttle import Throttle
 
 SUMMARY = "Measure how fast records can be produced."
@@ -73,6 +74,7 @@ def parser(parser: Any) -> None:
         help="Records to begin with that the steady state's line does not count.")
     add("--reporting-interval", type=_positive(long, "reporting-interval"), default=5000, metavar="MS",
         help="How often to report.")
+    add("--json", action="store_true", help="Print each report as JSON, in a line. Not in Apache Kafka's tool.")
     payload = parser.add_mutually_exclusive_group(required=True)
     payload.add_argument("--record-size", type=_positive(integer, "record-size"), metavar="BYTES",
                          help="Send random letters, so many in a record.")
@@ -114,9 +116,9 @@ def split_payloads(text: str, delimiter: str) -> list[bytes]:
         at = stop
 
 
-def read_payloads(path: str, delimiter: str) -> list[bytes]:
+def read_payloads(path: str, delimiter: str, notes: Any = None) -> list[bytes]:
     """Read a file of payloads, and say so. Raises `ToolError`."""
-    print(f"Reading payloads from: {os.path.join(os.getcwd(), path)}")
+    print(f"Reading payloads from: {os.path.join(os.getcwd(), path)}", file=notes)
     try:
         if os.path.getsize(path) == 0:
             raise FileNotFoundError
@@ -128,7 +130,7 @@ def read_payloads(path: str, delimiter: str) -> list[bytes]:
         raise ToolError(f"{path}: {e.strerror}") from None
     except re.error as e:
         raise ToolError(f"{e.msg.capitalize()} near index {e.pos}\n{delimiter}\n{' ' * (e.pos or 0)}^") from None
-    print(f"Number of records read: {len(payloads)}")
+    print(f"Number of records read: {len(payloads)}", file=notes)
     return payloads
 
 
@@ -176,10 +178,12 @@ def run(options: Any) -> int:
     ):
         raise _usage("At least one of --bootstrap-server, --command-property, --producer-props, --producer.config or "
                      "--command-config must be specified.")
+    notes = sys.stderr if options.json else sys.stdout
     for old, new in (("producer-props", "command-property"), ("producer.config", "command-config")):
         if getattr(options, old.replace("-", "_").replace(".", "_")):
-            print(f"Option --{old} has been deprecated and will be removed in a future version. Use --{new} instead.")
-    payloads = read_payloads(options.payload_file, options.payload_delimiter) if options.payload_file else []
+            print(f"Option --{old} has been deprecated and will be removed in a future version. Use --{new} instead.",
+                  file=notes)
+    payloads = read_payloads(options.payload_file, options.payload_delimiter, notes) if options.payload_file else []
     properties = _properties(options)
     if options.transactional_id is not None:
         properties["transactional.id"] = options.transactional_id
@@ -219,7 +223,7 @@ def _produce(options: Any, properties: dict[str, str], payloads: list[bytes]) ->
         each.print_total()
     if options.print_metrics:
         metrics.await_next(producer)
-        print_metrics(metrics.of_producer())
+        print_metrics(metrics.of_producer(), as_json=options.json)
 
 
 def _send_all(producer: Any, options: Any, payloads: list[bytes], transactional: bool) -> list[Stats]:
@@ -227,8 +231,9 @@ def _send_all(producer: Any, options: Any, payloads: list[bytes], transactional:
     total: int = options.num_records
     warm = max(options.warmup_records, 0)
     if warm:
-        print(f"Warmup first {warm} records. Steady state results will print after the complete test summary.")
-    stats = [Stats(total, options.reporting_interval)]
+        print(f"Warmup first {warm} records. Steady state results will print after the complete test summary.",
+              file=sys.stderr if options.json else sys.stdout)
+    stats = [Stats(total, options.reporting_interval, as_json=options.json)]
     reports = Reports(options.record_size, *stats)
     messages = messages_of(options, payloads)
     next(messages)
@@ -237,18 +242,20 @@ def _send_all(producer: Any, options: Any, payloads: list[bytes], transactional:
     duration = (options.transaction_duration_ms or 3000) / 1000
     begun = 0.0
     sent = 0
+    waiting = Waiting("Sending")
     while sent < total:
         if transactional and not begun:
             producer.begin_transaction()
             begun = time.monotonic()
         if warm and sent == warm:
-            stats.append(Stats(total - warm, options.reporting_interval, steady=True))
+            stats.append(Stats(total - warm, options.reporting_interval, steady=True, as_json=options.json))
             stats[0].quiet = True
             reports.settle()
             reports = _Both(reports, Reports(options.record_size, *stats))
         count = min(burst, (warm if sent < warm else total) - sent)
         _send(producer, options.topic, messages.send(count), reports)
         sent += count
+        waiting.tick(f"{stats[0].count} of {total} records acknowledged")
         if transactional and time.monotonic() - begun >= duration:
             _commit(producer, reports)
             begun = 0.0
@@ -259,7 +266,9 @@ def _send_all(producer: Any, options: Any, payloads: list[bytes], transactional:
         _commit(producer, reports)
     while producer.flush(0.2):
         reports.settle()
+        waiting.tick(f"{stats[0].count} of {total} records acknowledged")
     reports.settle()
+    waiting.over()
     return stats
 
 

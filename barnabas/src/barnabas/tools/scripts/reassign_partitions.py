@@ -43,6 +43,7 @@ from barnabas.tools.reassignments import (
     throttle_directories,
     throttle_replicas,
 )
+from barnabas.tools.terminal import Waiting
 from barnabas.tools.texts import joined
 
 SUMMARY = "This tool helps to move topic partitions between replicas."
@@ -250,18 +251,23 @@ def _move(cluster: Cluster, directories: dict[Replica, str], timeout_ms: int) ->
     """Begin moves between directories; a replica that is still on its way to the broker has to arrive first."""
     pending = dict(directories)
     deadline = time.monotonic() + timeout_ms / 1000
+    waiting = Waiting("Waiting for replicas to arrive at their brokers")
     while True:
         for replica in sorted(move_directories(cluster, pending)):
+            waiting.over()
             print(
                 f"Successfully started moving log directory to {pending.pop(replica)} for replica "
                 f"{replica.topic}-{replica.partition} with broker {replica.broker} "
             )
         if not pending:
+            waiting.over()
             return
         if time.monotonic() >= deadline:
+            waiting.over()
             raise _Told(
                 f"Timed out before log directory move{_s(pending)} could be started for: {joined(sorted(pending))}"
             )
+        waiting.tick(f"{len(pending)} left")
         time.sleep(0.1)
 
 

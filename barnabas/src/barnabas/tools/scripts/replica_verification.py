@@ -9,6 +9,7 @@ status 1. Where a broker does not answer, its partitions wait. Differs from Java
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -29,7 +30,7 @@ from barnabas.tools.cluster import Cluster, Unreachable, group_by
 from barnabas.tools.errors import AnswerError, ClientError, ToolError, check
 from barnabas.tools.leaders import TopicPartition, name_of
 from barnabas.tools.offsets import LATEST, FoundOffset, list_offsets
-from barnabas.tools.options import Option, Parsed
+from barnabas.tools.options import JSON, Option, Parsed
 from barnabas.tools.settings import Settings
 from barnabas.tools.texts import TopicFilter
 
@@ -43,8 +44,10 @@ OPTIONS = (
     Option("fetch-size", "How many bytes one partition's answer may hold.", "bytes", "int", 1048576),
     Option("max-wait-ms", "How long a broker may wait for records.", "ms", "int", 1000),
     Option("report-interval-ms", "How often the lag is reported.", "ms", "long", 30000),
+    JSON,
 )
 EXAMPLE = "kafka-replica-verification --broker-list localhost:9092 --topics-include 'orders.*' --time -2"
+Tell = Callable[[str, Mapping[str, Any]], Any]
 _DEBUGGING_CONSUMER: Final = -2
 _BY_ID: Final = 13
 """The first version of Fetch that names topics by their id."""
@@ -75,7 +78,7 @@ def run(options: Parsed) -> int:
                     "topic."
                 )
             comparison = Comparison(cluster, topics, options)
-            say("verification process is started")
+            comparison.tell("verification process is started", {"report": "started"})
             while True:
                 comparison.round()
         except AnswerError as e:
@@ -84,10 +87,15 @@ def run(options: Parsed) -> int:
             raise ToolError(f"org.apache.kafka.common.errors.TimeoutException: {e}") from e
 
 
-def say(text: str) -> None:
+def say(text: str, figures: Mapping[str, Any]) -> None:
     """Print a line with the time before it."""
     now = time.time()
     print(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(now))},{int(now * 1000) % 1000:03}: {text}", flush=True)
+
+
+def say_json(text: str, figures: Mapping[str, Any]) -> None:
+    """Print the figures of a report as JSON, in a line."""
+    print(json.dumps({"time": int(time.time() * 1000), **figures}, ensure_ascii=False), flush=True)
 
 
 class Comparison:
@@ -101,6 +109,8 @@ class Comparison:
         }
         self._fetch_size: int = options.value("fetch-size")
         self._max_wait_ms: int = options.value("max-wait-ms")
+        self.tell: Tell = say_json if options.has("json") else say
+        """Take a report in: its text, and its figures."""
         self._interval = options.value("report-interval-ms") / 1000
         self._offsets = _begin(cluster, self._replicas, options.value("time"))
         self._brokers = sorted({broker for those in self._replicas.values() for broker in those})
@@ -118,15 +128,17 @@ class Comparison:
         where: TopicPartition | None = None
         for partition, replicas in self._replicas.items():
             found = {broker: answers[broker].get(partition) or PartitionData(high_watermark=-1) for broker in replicas}
-            self._offsets[partition] = offset = compare(partition, self._offsets[partition], found, say)
+            self._offsets[partition] = offset = compare(partition, self._offsets[partition], found, self.tell)
             lag = max(data.high_watermark for data in found.values()) - offset
             if lag > largest:
                 largest, offset_of_largest, where = lag, offset, partition
         if time.monotonic() - self._reported > self._interval:
             name = name_of(where) if where else "null"
-            say(
+            self.tell(
                 f"max lag is {largest} for partition {name} at offset {offset_of_largest} among {len(self._replicas)} "
-                "partitions"
+                "partitions",
+                {"report": "lag", "maxLag": largest, "partition": name if where else None,
+                 "offset": offset_of_largest, "partitions": len(self._replicas)},
             )
             self._reported = time.monotonic()
 
@@ -178,7 +190,7 @@ def _begin(cluster: Cluster, partitions: Iterable[TopicPartition], position: int
 
 
 def compare(
-    partition: TopicPartition, offset: int, found: Mapping[int, PartitionData], tell: Callable[[str], Any]
+    partition: TopicPartition, offset: int, found: Mapping[int, PartitionData], tell: Tell
 ) -> int:
     """Compare what the replicas of a partition sent from an offset on; return the offset up to which all have the same.
 
@@ -198,13 +210,17 @@ def compare(
             if header.last_offset != first.last_offset:
                 tell(
                     f"partition {name_of(partition)}: replica {first_broker}'s offset {first.last_offset} doesn't "
-                    f"match replica {broker}'s offset {header.last_offset}"
+                    f"match replica {broker}'s offset {header.last_offset}",
+                    {"report": "offsets differ", "partition": name_of(partition),
+                     "offsets": {first_broker: first.last_offset, broker: header.last_offset}},
                 )
                 raise Differ("")
             if header.crc != first.crc:
                 tell(
                     f"partition {name_of(partition)} has unmatched checksum at offset {header.last_offset}; replica "
-                    f"{first_broker}'s checksum {first.crc}; replica {broker}'s checksum {header.crc}"
+                    f"{first_broker}'s checksum {first.crc}; replica {broker}'s checksum {header.crc}",
+                    {"report": "checksums differ", "partition": name_of(partition), "offset": header.last_offset,
+                     "checksums": {first_broker: first.crc, broker: header.crc}},
                 )
         if len(heads) < len(streams):
             return offset

@@ -46,6 +46,7 @@ from barnabas.tools.options import JSON, Option, Parsed
 from barnabas.tools.reset_offsets import check_partitions, partitions_of, plan_as_json, planned, print_plan
 from barnabas.tools.scripts.consumer_groups import print_deleted, print_json, settings_with_timeout
 from barnabas.tools.share_group_tables import StartOffset, print_members, print_offsets, print_state
+from barnabas.tools.terminal import table
 
 SUMMARY = "This tool helps to list, describe, reset and delete share groups."
 OPTIONS = (
@@ -228,8 +229,7 @@ def _list(cluster: Cluster, options: Parsed) -> None:
         print_json([{"group": g.group_id, "state": g.group_state} for g in groups])
         return
     width = max([15, *(len(g.group_id) for g in groups)])
-    for name, state in [("GROUP", "STATE"), *((g.group_id, g.group_state) for g in groups)]:
-        print(f"{name:<{width}} {state}")
+    print(table(f"{{:<{width}}} {{}}", [("GROUP", "STATE"), *((g.group_id, g.group_state) for g in groups)]))
 
 
 def _describe(cluster: Cluster, options: Parsed) -> None:
@@ -344,10 +344,8 @@ def _delete_offsets(cluster: Cluster, options: Parsed) -> None:
     elif top is not None and top.code not in _TOPIC_ERRORS:
         print(f"\nError: Encounter some unknown error: {java_error(top)}")
     line = f"\n{{:<{max([15, *map(len, results)])}}} {{}}"
-    text = line.format("TOPIC", "STATUS")
-    for topic, error in sorted(results.items()):
-        text += line.format(topic, f"Error: {error}" if error else "Successful")
-    print(text if results else "")
+    rows = [(topic, f"Error: {error}" if error else "Successful") for topic, error in sorted(results.items())]
+    print(table(line, [("TOPIC", "STATUS"), *rows]) if results else "")
 
 
 _GROUP_ERRORS: Final = (

@@ -50,6 +50,7 @@ from barnabas.tools.reset_offsets import (
 from barnabas.tools.scripts.consumer_groups import print_deleted, print_json, settings_with_timeout
 from barnabas.tools.streams_group_options import ACTIONS, OPTIONS, check_options
 from barnabas.tools.streams_group_tables import Progress, StreamsGroup
+from barnabas.tools.terminal import table
 
 __all__ = ["EXAMPLE", "OPTIONS", "SUMMARY", "run"]
 SUMMARY = "This tool helps to list, or describe streams groups."
@@ -179,8 +180,7 @@ def _list(cluster: Cluster, options: Parsed) -> None:
         print_json([{"group": g.group_id, "state": g.group_state} for g in groups])
         return
     width = max([15, *(len(g.group_id) for g in groups)])
-    for name, state in [("GROUP", "STATE"), *((g.group_id, g.group_state) for g in groups)]:
-        print(f"{name:<{width}} {state}")
+    print(table(f"{{:<{width}}} {{}}", [("GROUP", "STATE"), *((g.group_id, g.group_state) for g in groups)]))
 
 
 def _chosen_states(text: str) -> list[str]:
@@ -278,10 +278,10 @@ def _reset(cluster: Cluster, options: Parsed) -> None:
 
 def _print_plan(plan: Plan) -> None:
     line = "\n{:<30} {:<30} {:<10} {:<15}"
-    text = line.format("GROUP", "TOPIC", "PARTITION", "NEW-OFFSET") if plan else ""
+    rows: list[tuple[object, ...]] = [("GROUP", "TOPIC", "PARTITION", "NEW-OFFSET")] if plan else []
     for group, offsets in plan.items():
-        text += "".join(line.format(group, *at, offset) for at, offset in sorted(offsets.items()))
-    print(text)
+        rows += [(group, *at, offset) for at, offset in sorted(offsets.items())]
+    print(table(line, rows))
 
 
 def _reset_one(cluster: Cluster, options: Parsed, name: str) -> dict[TopicPartition, int]:
