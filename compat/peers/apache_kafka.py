@@ -9,7 +9,8 @@
     apache_kafka.py wipe [--run NAME]                stop, then drop the data
 
 Jars, data and logs live in BARNABAS_PEERS (default ~/.cache/barnabas-peers). Runs with different names and ports live
-side by side: brokers listen on PORT, PORT+1, ..., controllers behind them. --set KEY=VALUE adds a server setting.
+side by side: brokers listen on PORT, PORT+1, ..., controllers behind them. --set KEY=VALUE adds a server setting,
+--format=WORD a word for kafka-storage format, --jvm=WORD one for the JVM.
 Needs Java 17 and, the first time, Maven.
 """
 
@@ -71,7 +72,9 @@ def properties(folder: Path, node: int, nodes: int, port: int, more: list[str]) 
     return "".join(f"{key}={value}\n" for key, value in settings.items())
 
 
-def prepare(folder: Path, node: int, nodes: int, port: int, more: list[str]) -> list[str]:
+def prepare(
+    folder: Path, node: int, nodes: int, port: int, more: list[str], form: list[str], jvm: list[str]
+) -> list[str]:
     """Write a node's settings, format its folder unless that is done, and return the command that runs it."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "server.properties"
@@ -79,9 +82,9 @@ def prepare(folder: Path, node: int, nodes: int, port: int, more: list[str]) -> 
     java = ["java", "-cp", classpath()]
     if not (folder / "data" / "meta.properties").exists():
         storage = [*java[:1], *QUICK_START, *java[1:], "kafka.tools.StorageTool"]
-        command = [*storage, "format", "-t", CLUSTER_ID, "-c", str(config)]
+        command = [*storage, "format", "-t", CLUSTER_ID, "-c", str(config), *form]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return [java[0], "-Xmx1g", *java[1:], "kafka.Kafka", str(config)]
+    return [java[0], "-Xmx1g", *jvm, *java[1:], "kafka.Kafka", str(config)]
 
 
 def brokers_known(port: int) -> int:
@@ -108,7 +111,7 @@ def started_at(pid: int) -> str:
     return listing.stdout.strip()
 
 
-def start(run: Path, nodes: int, port: int, more: list[str]) -> int:
+def start(run: Path, nodes: int, port: int, more: list[str], form: list[str], jvm: list[str]) -> int:
     """Start a cluster in the background and wait until every broker knows the others."""
     shape = run / "shape"
     if shape.exists() and shape.read_text() != f"{nodes} {port}":
@@ -116,7 +119,7 @@ def start(run: Path, nodes: int, port: int, more: list[str]) -> int:
     run.mkdir(parents=True, exist_ok=True)
     shape.write_text(f"{nodes} {port}")
     for node in range(1, nodes + 1):
-        command = prepare(run / str(node), node, nodes, port, more)
+        command = prepare(run / str(node), node, nodes, port, more, form, jvm)
         with (run / str(node) / "server.log").open("ab") as log:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -157,6 +160,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--port", type=int, default=29092)
     parser.add_argument("--data", type=Path, help="folder of serve")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one more server setting")
+    parser.add_argument("--format", action="append", default=[], metavar="WORD", help="for kafka-storage format")
+    parser.add_argument("--jvm", action="append", default=[], metavar="WORD", help="for the JVM")
     chosen = parser.parse_args(arguments)
     run = PEERS / "runs" / chosen.run
     if chosen.command == "classpath":
@@ -164,10 +169,10 @@ def main(arguments: list[str]) -> int:
     elif chosen.command == "serve":
         if chosen.data is None:
             parser.error("serve needs --data")
-        command = prepare(chosen.data.resolve(), 1, 1, chosen.port, chosen.set)
+        command = prepare(chosen.data.resolve(), 1, 1, chosen.port, chosen.set, chosen.format, chosen.jvm)
         os.execvp(command[0], command)
     elif chosen.command == "start":
-        return start(run, chosen.nodes, chosen.port, chosen.set)
+        return start(run, chosen.nodes, chosen.port, chosen.set, chosen.format, chosen.jvm)
     else:
         stop(run)
         if chosen.command == "wipe":

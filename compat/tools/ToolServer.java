@@ -64,8 +64,9 @@ public final class ToolServer {
         int[] status = {0};
         // The first exit counts, and what was printed until then: some tools catch what is thrown here, and print it.
         boolean[] ended = {false};
+        boolean[] late = {false};
         Exit.Procedure procedure = (code, message) -> {
-            if (!ended[0]) {
+            if (!ended[0] && !late[0]) {
                 ended[0] = true;
                 status[0] = code;
                 freeze.run();
@@ -95,7 +96,7 @@ public final class ToolServer {
         thread.join(seconds * 1000);
         if (thread.isAlive()) {
             status[0] = 124;
-            thread.interrupt();
+            late[0] = true;
         }
         for (Runnable hook : hooks) {
             try {
@@ -106,6 +107,11 @@ public final class ToolServer {
         }
         if (!ended[0]) {
             freeze.run();
+        }
+        if (late[0]) {
+            // what it says about being interrupted is not compared; nor may its exit become that of the next command
+            thread.interrupt();
+            thread.join(2000);
         }
         return status[0];
     }

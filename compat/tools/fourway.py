@@ -2,10 +2,11 @@
 """Put the same commands to Java's tools and to ours, on Apache Kafka and on Barnabas, and compare what they print.
 
     compat/tools/fourway.py ADDRESS_OF_KAFKA ADDRESS_OF_BARNABAS [--only SCRIPT,...] [--record] [--show]
-        [--cases FOLDER] [--set NAME=VALUE]
+        [--cases FOLDER] [--set NAME=VALUE] [--twin NAME=VALUE]
 
 The commands stand in `cases/`, a file for each script; what needs three nodes, an authorizer or a streams application
-stands in folders of its own, which --cases chooses. Each file is run four times, with names of its own each time; ids,
+stands in folders of its own, which --cases chooses; what can be done to a broker only once is done by ours to a twin
+of it. Each file is run four times, with names of its own each time; ids,
 times and addresses are masked, and so are log lines, stack traces and the text of usage pages. Ours must answer as
 Java's does on the same broker. Where the brokers themselves differ is counted, and shown with --show. --record writes
 what Java's tools say on Barnabas to `barnabas/tests/tools/transcripts`, for the tests that need Python alone.
@@ -95,12 +96,15 @@ def main() -> int:
     parser.add_argument("--only", default="")
     parser.add_argument("--cases", type=Path, default=HERE / "cases", help="another folder with tables of commands")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a name that the cases use")
+    parser.add_argument("--twin", action="append", default=[], metavar="NAME=VALUE",
+                        help="another value of a name for ours; kafka is the broker's address")
     parser.add_argument("--record", action="store_true")
     parser.add_argument("--show", action="store_true")
     chosen = parser.parse_args()
     only = {name for name in chosen.only.split(",") if name}
     brokers = [(n, a) for n, a in (("kafka", chosen.kafka), ("barnabas", chosen.barnabas)) if a != "-"]
     more = dict(pair.split("=", 1) for pair in chosen.set)
+    twin = more | dict(pair.split("=", 1) for pair in chosen.twin)
     java = Java()
     applications = StreamsApplications()
     total = wrong = apart = 0
@@ -113,7 +117,7 @@ def main() -> int:
             bad = 0
             for broker, address in brokers:
                 theirs[broker] = play(cases, broker, address, applications.beside(java.run), more)
-                mine = play(cases, broker, address, applications.beside(ours), more)
+                mine = play(cases, broker, address, applications.beside(ours), twin)
                 for a, b in zip(theirs[broker], mine, strict=True):
                     total += 1
                     if differ(a, b):

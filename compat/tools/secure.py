@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Put kafka-topics with the same property files to Java's tool and to ours, on an Apache Kafka with TLS and SASL.
+"""Put kafka-topics with the same property files to Java's tool and to ours, on an Apache Kafka with TLS and SASL; and
+kafka-delegation-tokens, whose tokens log in then.
 
     compat/tools/secure.py [--port PORT] [--only WORD] [--show]
 
 Makes certificates (cryptography, openssl) and stores (keytool), starts an Apache Kafka of its own with a listener for
 each security protocol, gives a user SCRAM passwords, and compares status, standard output and the reason that is given.
 What Java's tool can connect to, librdkafka must be able to connect to with our translation of the same file, too. "own
-words" marks what Java leaves to a time-out: ours must fail, too, and say why.
+words" marks what Java leaves to a time-out: ours must fail, too, and say why. The commands on delegation tokens stand
+in `cases-tokens`, and are compared as `fourway.py` does.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
-from fourway import HERE, Java
-from transcript import Case, ours
+from fourway import HERE, Java, show
+from transcript import Case, differ, ours, play, read
 
 from barnabas.tools.librdkafka import librdkafka_config
 from barnabas.tools.settings import Settings
@@ -289,6 +291,7 @@ def start(folder: Path, port: int) -> None:
         "ssl.keystore.type": "PKCS12", "ssl.truststore.type": "PEM", "ssl.truststore.location": f"{folder}/ca.pem",
         "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
         "listener.name.only_plain.sasl.enabled.mechanisms": "PLAIN",
+        "delegation.token.secret.key": "secret",
     }
     for listener in ("sasl_ssl", "sasl_plaintext", "only_plain"):
         for mechanism, jaas in (
@@ -339,6 +342,21 @@ def librdkafka_problem(properties: dict[str, str], address: str) -> str:
     return ""
 
 
+def compare_tokens(java: Java, port: int) -> tuple[int, int]:
+    """Put the commands on delegation tokens to both; return how many there are and how many differ."""
+    cases = list(read(HERE / "cases-tokens" / "kafka-delegation-tokens.txt"))
+    more = {"sasl": f"localhost:{listeners(port)['SASL_PLAINTEXT']}"}
+    theirs, mine = (play(cases, "kafka", f"localhost:{port}", tool, more) for tool in (java.run, ours))
+    wrong = 0
+    for a, b in zip(theirs, mine, strict=True):
+        if differ(a, b):
+            wrong += 1
+            show(a, "java", a, "ours", b)
+    word = "differs" if wrong else "equal"
+    print(f"{word:<8} {len(cases)} commands on delegation tokens, {wrong} differ", flush=True)
+    return len(cases), wrong
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=29300, help="the first of seven (default 29300)")
@@ -381,6 +399,10 @@ def main() -> int:
                     for number, text in ((1, out.splitlines()), (2, reasons(err))):
                         for line in text[:12]:
                             print(f"      {number}> {line[:200]}")
+        if chosen.only in "delegation tokens":
+            commands, differing = compare_tokens(java, chosen.port)
+            total += commands
+            wrong += differing
     finally:
         java.close()
         if not chosen.keep:

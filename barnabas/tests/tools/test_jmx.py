@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from barnabas.tools.errors import ToolError
 from barnabas.tools.main import run
-from barnabas.tools.scripts.jmx import beans, fits
+from barnabas.tools.object_names import ObjectName
+from barnabas.tools.scripts.jmx import beans
 
 PAGE = """\
 # HELP kafka_log_log_size Bytes of a partition.
@@ -40,14 +42,27 @@ def test_a_page_becomes_mbeans() -> None:
     ("kafka.server:type=Log,*", False),
 ])
 def test_object_names_choose(query: str, expected: bool) -> None:
-    assert fits("kafka.log:type=Log,name=Size,topic=a,partition=0", query) is expected
+    assert ObjectName(query).fits("kafka.log:type=Log,name=Size,topic=a,partition=0") is expected
+
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("nonsense", "Key properties cannot be empty"),
+    ("a=b", "Domain part must be specified"),
+    ("a:type", "Unterminated key property part"),
+    ("a:type=b,", "Invalid ending comma"),
+    ("a:type=b,type=c", "key `type' already defined"),
+    ("a:*,*", "Cannot have several '*' characters in pattern property list"),
+])
+def test_object_names_are_checked_as_java_does(name: str, message: str) -> None:
+    with pytest.raises(ToolError, match="MalformedObjectNameException") as raised:
+        ObjectName(name)
+    assert str(raised.value).endswith(message)
 
 
 @pytest.mark.parametrize(("words", "message"), [
     (["--jmx-url", "service:jmx:rmi:///jndi/rmi://:9999/jmxrmi"], "a broker without Java does not have"),
     (["--jmx-url", "file:///etc/passwd"], "is no address of a metrics page"),
     (["--jmx-url", "http://127.0.0.1:1/metrics"], "Could not connect to JMX url"),
-    (["--object-name", "nonsense"], "Domain part must be specified"),
 ])
 def test_errors_are_said_in_a_line(words: list[str], message: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("kafka-jmx", [*words, "--one-time", "true"]) == 1

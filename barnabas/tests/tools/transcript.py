@@ -10,8 +10,9 @@
 
 `{kafka}` is the broker's address, `{n}` begins the names of this run, `{tmp}` is a folder, `{logs}` one with the files
 of `prepared_logs.py`. `write FILE` makes a file of its input, `cat FILE` shows one; `produce BROKER TOPIC PARTITION
-COUNT [TIME]` writes records 0, 1, ... a millisecond apart; `transact BROKER ID TOPIC` leaves a transaction open. Lines
-that begin with `1>`, `2>` and `=` are there in recorded transcripts alone.
+COUNT [TIME]` writes records 0, 1, ... a millisecond apart; `transact BROKER ID TOPIC` leaves a transaction open; `keep
+NAME PATTERN` takes what the pattern's group finds in the last command's output for a name of the next ones, which is
+masked, too. Lines that begin with `1>`, `2>` and `=` are there in recorded transcripts alone.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Case:
     sorted: the order of lines does not count; no-stderr, no-stdout: that stream does not count; status: only the exit
     status counts; jvm: the Java tool gets a JVM of its own; kafka, barnabas: it is run on that broker alone; setup: the
     command prepares the next ones, and whether both tools agree does not count; seconds=N: it may take so long;
-    figures: every number reads <n>, and of lines that are then the same as the one before only the first is left.
+    figures: every number reads <n>, and of lines that are then the same as the one before only the first is left;
+    squeezed: blanks in a row are one.
     """
 
     command: str
@@ -127,19 +129,24 @@ _NOISE = re.compile(
 _UNCAUGHT = re.compile(r'^Exception in thread "main" [\w.$]+: ')
 _USAGE = re.compile(r"^Option( \(\* = required\))? {2,}(.* )?Description|^------|^usage: ")
 _MASKS = (
+    (re.compile(r"\bEpoch: \d+"), "Epoch: <n>"),
     (re.compile(r"\blog dir /\S+"), "log dir <path>"),
+    (re.compile(r"(?<![\w+/])[A-Za-z0-9+/]{86}=="), "<hmac>"),
     (re.compile(r'"/[^"/]+/[^"]*"'), '"<path>"'),
     (re.compile(r"(?<![\w-])[A-Za-z0-9_-]{22}(?![\w-])"), "<id>"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<uuid>"),
     (re.compile(r"\b1[67]\d{11}\b|\b1[78]\d{8}\b"), "<time>"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,:]\d+)?"), "<time>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d\b"), "<time>"),
 )
 
 
 _FIGURE = re.compile(r"-?\d+(\.\d+)?(E-?\d+)?|\bNaN\b|\bInfinity\b")
 
 
-def masked(text: str, names: dict[str, str], *, sort: bool = False, figures: bool = False) -> list[str]:
+def masked(
+    text: str, names: dict[str, str], *, sort: bool = False, figures: bool = False, squeezed: bool = False
+) -> list[str]:
     """Return the lines of an output with what may differ masked; a usage page ends it."""
     lines = []
     for line in text.splitlines():
@@ -153,6 +160,8 @@ def masked(text: str, names: dict[str, str], *, sort: bool = False, figures: boo
             line = line.replace(value, f"{{{name}}}")
         for pattern, mask in _MASKS:
             line = pattern.sub(mask, line)
+        if squeezed:
+            line = re.sub(r"  +", " ", line)
         if figures:
             line = _FIGURE.sub("<n>", line)
             if lines and line.rstrip() == lines[-1]:
@@ -227,6 +236,7 @@ def play(
         names["logs"] = str(folder / "logs")
         prepare(folder / "logs")
     done = []
+    last = ""
     for case in cases:
         others = {"kafka", "barnabas"} - {broker}
         if others & set(case.marks):
@@ -241,17 +251,24 @@ def play(
             {"produce": produce, "transact": transact}[words[0]](*words[1:])
             done.append(replace(case, status=0))
             continue
+        if words[0] == "keep":
+            found = re.search(words[2], last)
+            names[words[1]] = found[1] if found else "nothing"
+            done.append(replace(case, status=0 if found else 1))
+            continue
         if words[0] == "cat":
             status, out, err = 0, Path(words[1]).read_text(encoding="utf-8"), ""
         else:
             status, out, err = tool(words, filled)
+            last = out
         sort = "sorted" in case.marks
+        how = {"sort": sort, "figures": "figures" in case.marks, "squeezed": "squeezed" in case.marks}
         silent_out = {"no-stdout", "status", "setup"} & set(case.marks)
         silent_err = {"no-stderr", "status", "setup"} & set(case.marks)
         done.append(replace(
             case, status=None if "setup" in case.marks else status,
-            stdout=[] if silent_out else masked(out, names, sort=sort, figures="figures" in case.marks),
-            stderr=[] if silent_err else masked(err, names, sort=sort, figures="figures" in case.marks),
+            stdout=[] if silent_out else masked(out, names, **how),
+            stderr=[] if silent_err else masked(err, names, **how),
         ))
     shutil.rmtree(folder, ignore_errors=True)
     return done

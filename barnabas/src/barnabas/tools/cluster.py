@@ -27,6 +27,7 @@ from barnabas.protocol.schema import Message
 from barnabas.tools.connection import Connection, ConnectionFailed, UnknownHost
 from barnabas.tools.errors import AnswerError, AuthenticationFailed, ClientError, ConfigError, check
 from barnabas.tools.settings import Settings
+from barnabas.tools.terminal import Waiting
 
 #: seconds for which a cluster that does not answer is tried again
 PATIENCE: Final = 4.0
@@ -76,6 +77,11 @@ class Cluster:
         if self._first is not None:
             return self._first
         addresses = self.settings.bootstrap
+        waiting = Waiting(f"Connecting to {', '.join(f'{host}:{port}' for host, port in addresses)}")
+        with waiting:
+            return self._first_of(addresses, waiting, call)
+
+    def _first_of(self, addresses: list[tuple[str, int]], waiting: Waiting, call: str) -> Connection:
         deadline = time.monotonic() + self._patience
         while True:
             problems: list[ConnectionFailed] = []
@@ -86,17 +92,21 @@ class Cluster:
                 except ConnectionFailed as e:
                     problems.append(e)
                 except AuthenticationFailed as e:
+                    waiting.over()
                     told = f"WARN [AdminClient clientId={self.settings.client_id}] {host}:{port}: {e} {e.detail}"
                     print(told.rstrip(), file=sys.stderr)
                     raise
-            if all(isinstance(problem, UnknownHost) for problem in problems):
+            gives_up = time.monotonic() + _BACKOFF > deadline
+            nowhere = all(isinstance(problem, UnknownHost) for problem in problems)
+            if gives_up or nowhere:
+                waiting.over()
                 for problem in problems:
                     print(f"WARN [AdminClient clientId={self.settings.client_id}] {problem}", file=sys.stderr)
+            if nowhere:
                 raise ConfigError("No resolvable bootstrap urls given in bootstrap.servers")
-            if time.monotonic() + _BACKOFF > deadline:
-                for problem in problems:
-                    print(f"WARN [AdminClient clientId={self.settings.client_id}] {problem}", file=sys.stderr)
+            if gives_up:
                 raise Unreachable(f"Timed out waiting for a node assignment. Call: {call}")
+            waiting.tick()
             time.sleep(_BACKOFF)
 
     def _connect(self, host: str, port: int) -> Connection:
@@ -104,6 +114,11 @@ class Cluster:
         timeout = min(_CONNECT, self._patience)
         connection = Connection(host, port, self.settings, timeout=timeout)
         if not self.settings.to_controllers:
+            try:
+                connection.version_of(MetadataRequest.KEY)  # a controller serves none: what Java's client asks first
+            except BaseException:
+                connection.close()
+                raise
             return connection
         try:
             answer = connection.request(DescribeClusterRequest(endpoint_type=CONTROLLERS))
@@ -186,13 +201,15 @@ class Cluster:
     def persist(self, attempt: Callable[[], tuple[int, str | None]], *, seconds: float | None = None) -> None:
         """Repeat an attempt while it returns a retriable error code; raise `AnswerError` for what is left."""
         deadline = time.monotonic() + (self.settings.api_timeout if seconds is None else seconds)
-        while True:
-            code, message = attempt()
-            if not code:
-                return
-            if not is_retriable(code) or time.monotonic() + _BACKOFF > deadline:
-                raise AnswerError(code, message)
-            time.sleep(_BACKOFF)
+        with Waiting("Trying again") as waiting:
+            while True:
+                code, message = attempt()
+                if not code:
+                    return
+                if not is_retriable(code) or time.monotonic() + _BACKOFF > deadline:
+                    raise AnswerError(code, message)
+                waiting.tick(text_of(code))
+                time.sleep(_BACKOFF)
 
     # --- topics ---------------------------------------------------------------------------------------------
 

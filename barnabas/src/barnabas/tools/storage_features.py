@@ -40,11 +40,16 @@ def default_level(feature: str, metadata_version: int) -> int:
 
 
 def metadata_version(text: str, *, stable: bool = False) -> tuple[str, int]:
-    """Read a release, `4.3`, or a version, `4.3-IV0`: its name and its level. Raises `ToolError`."""
+    """Read a release, `4.3` or `4.3.1`, or a version, `4.3-IV0`: its name and its level. Raises `ToolError`.
+
+    As in Kafka, what follows a second dot does not count, whatever it is.
+    """
     known = [name for name in METADATA_VERSIONS if not (stable and name == UNSTABLE)]
-    if text in known:
-        return text, METADATA_VERSIONS[text]
-    of_release = [name for name in known if name.partition("-")[0] == text and name != UNSTABLE]
+    parts = text.rstrip(".").split(".")
+    asked = ".".join(parts[:2]) if len(parts) > 2 else text
+    if asked in known:
+        return asked, METADATA_VERSIONS[asked]
+    of_release = [name for name in known if name.partition("-")[0] == asked and name != UNSTABLE]
     if not of_release:
         raise ToolError(
             f"Unknown metadata.version '{text}'. Supported metadata.version are: {', '.join(known)}"

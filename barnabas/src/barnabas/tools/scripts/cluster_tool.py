@@ -16,6 +16,7 @@ from barnabas.protocol.messages.unregister_broker import UnregisterBrokerRequest
 from barnabas.tools.cluster import CONTROLLERS, Cluster
 from barnabas.tools.errors import AnswerError, ClientError, ConfigError, ToolError, as_java, check
 from barnabas.tools.settings import Settings, load_properties
+from barnabas.tools.terminal import table
 
 SUMMARY = "The Kafka cluster tool."
 EXAMPLE = """
@@ -97,8 +98,14 @@ def _list(cluster: Cluster, chosen: Namespace) -> None:
     controllers = cluster.settings.to_controllers
     kind = CONTROLLERS if controllers else _BROKERS
     request = DescribeClusterRequest(endpoint_type=kind, include_fenced_brokers=chosen.include_fenced_brokers)
-    answer = cluster.ask(request, call="listNodes")
-    check(answer.error_code, answer.error_message)
+    try:
+        answer = cluster.ask(request, call="listNodes")
+        check(answer.error_code, answer.error_message)
+    except AnswerError as e:
+        if e.code != ErrorCode.UNSUPPORTED_VERSION:
+            raise
+        print(e)
+        return
     nodes = sorted(answer.brokers, key=lambda node: node.broker_id)
     if chosen.json:
         print(json.dumps([
@@ -112,11 +119,11 @@ def _list(cluster: Cluster, chosen: Namespace) -> None:
     hosts = max((len(node.host) for node in nodes), default=10)
     racks = max((len(node.rack) for node in nodes if node.rack), default=10)
 
-    def show(number: object, host: str, port: object, rack: str | None, state: str, endpoint: str) -> None:
-        middle = "" if controllers else f"{state:<10} "
-        print(f"{number!s:<10} {host:<{hosts}} {port!s:<10} {rack or 'null':<{racks}} {middle}{endpoint:<15}")
-
-    show("ID", "HOST", "PORT", "RACK", "STATE", "ENDPOINT_TYPE")
+    line = f"{{!s:<10}} {{:<{hosts}}} {{!s:<10}} {{:<{racks}}} " + ("" if controllers else "{:<10} ") + "{:<15}"
+    rows: list[tuple[object, ...]] = [("ID", "HOST", "PORT", "RACK", *([] if controllers else ["STATE"]),
+                                       "ENDPOINT_TYPE")]
     for n in nodes:
-        state = "fenced" if n.is_fenced else "unfenced"
-        show(n.broker_id, n.host, n.port, n.rack, state, "controller" if controllers else "broker")
+        state = [] if controllers else ["fenced" if n.is_fenced else "unfenced"]
+        kind_of = "controller" if controllers else "broker"
+        rows.append((n.broker_id, n.host, n.port, n.rack or "null", *state, kind_of))
+    print(table(line, rows))

@@ -1,13 +1,13 @@
 """kafka-delegation-tokens: create, renew, expire and describe delegation tokens.
 
 Requests: CreateDelegationToken, RenewDelegationToken, ExpireDelegationToken, DescribeDelegationToken. Differs from
-Java's tool: there is --json for --create and --describe.
+Java's tool: there is --json for --create and --describe; --describe without owners shows the tokens that may be seen,
+where Java's asks for those of no owner, and shows none.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 import sys
@@ -21,11 +21,13 @@ from barnabas.protocol.messages.describe_delegation_token import (
 )
 from barnabas.protocol.messages.expire_delegation_token import ExpireDelegationTokenRequest
 from barnabas.protocol.messages.renew_delegation_token import RenewDelegationTokenRequest
+from barnabas.tools import java_base64
 from barnabas.tools.arguments import BOOTSTRAP, settings_of
 from barnabas.tools.cluster import Cluster
 from barnabas.tools.errors import ClientError, ConfigError, ToolError, UsageError, as_java, check
 from barnabas.tools.options import JSON, Option, Parsed
 from barnabas.tools.scripts.acls import parse_principal
+from barnabas.tools.terminal import aligned
 
 SUMMARY = "This tool helps to create, renew, expire, or describe delegation tokens."
 OPTIONS = (
@@ -102,9 +104,9 @@ def _period(options: Parsed, option: str) -> int:
 
 def _hmac(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as e:
-        raise ToolError(f"{text} is not base64: {e}") from None
+        return java_base64.decode(text)
+    except ValueError as e:
+        raise ToolError(str(e)) from None
 
 
 def _date(milliseconds: int) -> str:
@@ -190,12 +192,17 @@ def _row(token: Any, issued: int, expires: int, most: int, renewers: list[str]) 
 
 def _print(rows: list[dict[str, Any]]) -> None:
     heads = ("TOKENID", "HMAC", "OWNER", "REQUESTER", "RENEWERS", "ISSUEDATE", "EXPIRYDATE", "MAXDATE")
-    print("\n" + _ROW % heads)
-    for row in rows:
-        print("\n" + _ROW % (
+    lines = [heads, *(
+        (
             row["tokenId"], row["hmac"], row["owner"], row["requester"], f"[{', '.join(row['renewers'])}]",
             _date(row["issueTimestamp"]), _date(row["expiryTimestamp"]), _date(row["maxTimestamp"]),
-        ))
+        )
+        for row in rows
+    )]
+    if sys.stdout.isatty():
+        print("\n" + aligned(lines))
+    else:
+        print("\n".join("\n" + _ROW % line for line in lines))
 
 
 _DO = {"create": _create, "renew": _renew, "expire": _expire, "describe": _describe}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from argparse import Namespace
 from typing import Final
@@ -16,7 +17,7 @@ from barnabas.protocol.errors import BarnabasError
 from barnabas.protocol.messages.update_features import FeatureUpdateKey, UpdateFeaturesRequest
 from barnabas.tools.cluster import Cluster
 from barnabas.tools.commands import Commands
-from barnabas.tools.errors import ClientError, ConfigError, ToolError, as_java
+from barnabas.tools.errors import AnswerError, ClientError, ConfigError, ToolError, as_java, check
 from barnabas.tools.settings import Settings, load_properties
 from barnabas.tools.storage_features import (
     DEPENDENCIES,
@@ -101,8 +102,8 @@ def run(chosen: Namespace) -> int:
 
 
 def _mapping(release: str | None) -> int:
-    name, level = metadata_version(release or LATEST)
-    print(f"{METADATA_VERSION}={level} ({release or name})")
+    name, level = metadata_version(LATEST if release is None else release)
+    print(f"{METADATA_VERSION}={level} ({name if release is None else release})")
     for feature in FEATURES:
         print(f"{feature}={default_level(feature, level)}")
     return 0
@@ -143,10 +144,7 @@ def parse_level(text: str) -> tuple[str, int]:
     if not equals:
         raise ToolError(f"Can't parse feature=level string {text}: equals sign not found.")
     level = level.strip()
-    try:
-        number = int(level)
-    except ValueError:
-        number = _SHORT
+    number = int(level) if re.fullmatch(r"[+-]?[0-9]+", level) else _SHORT
     if not -_SHORT <= number < _SHORT:
         raise ToolError(f"Can't parse feature=level string {text}: unable to parse {level} as a short.")
     return name.strip(), number
@@ -192,12 +190,21 @@ def _updates(chosen: Namespace) -> dict[str, tuple[int, int]]:
             raise ToolError("Can not specify `release-version` with other feature flags.")
         _, level = metadata_version(chosen.release_version)
         updates[METADATA_VERSION] = (level, kind)
-        updates |= {feature: (default_level(feature, level), kind) for feature in FEATURES}
+        levels = {feature: default_level(feature, level) for feature in FEATURES}
+        # a release that does not know a feature does not raise it, but lowers it
+        updates |= {feature: (level, kind) for feature, level in levels.items() if level or kind != _UPGRADE}
     elif chosen.command != "disable" and chosen.metadata is not None:
         print(" `metadata` flag is deprecated and may be removed in a future release.")
         updates[METADATA_VERSION] = (metadata_version(chosen.metadata)[1], kind)
     for text in chosen.feature or []:
         name, level = (text, 0) if chosen.command == "disable" else parse_level(text)
+        if level == 0 and kind == _UPGRADE:
+            raise ToolError(
+                "The upgradeType flag should be set to SAFE_DOWNGRADE or UNSAFE_DOWNGRADE when the provided "
+                "maxVersionLevel:0 is < 1."
+            )
+        if level < 0:
+            raise ToolError("Cannot specify a negative version level.")
         if name in updates:
             raise ToolError(f"Feature {name} was specified more than once.")
         updates[name] = (level, kind)
@@ -210,11 +217,15 @@ def _update(cluster: Cluster, command: str, updates: dict[str, tuple[int, int]],
     # in Java's order, because the first that is refused is the one that a broker names
     asked = [FeatureUpdateKey(n, updates[n][0], updates[n][1] != _UPGRADE, updates[n][1]) for n in
              java_order(updates, 16)]
-    answer = cluster.ask(UpdateFeaturesRequest(60_000, asked, dry_run), call="updateFeatures")
     errors: dict[str, str] = {}
-    if answer.error_code:
-        errors = dict.fromkeys(updates, answer.error_message or str(_text(answer.error_code)))
-    for result in answer.results:
+    results = []
+    try:
+        answer = cluster.ask(UpdateFeaturesRequest(60_000, asked, dry_run), call="updateFeatures")
+        check(answer.error_code, answer.error_message)
+        results = answer.results
+    except AnswerError as e:  # such as that of a broker asked for a controller
+        errors = dict.fromkeys(updates, str(e))
+    for result in results:
         if result.error_code:
             errors[result.feature] = result.error_message or str(_text(result.error_code))
     for name in sorted(updates):
@@ -231,6 +242,4 @@ def _update(cluster: Cluster, command: str, updates: dict[str, tuple[int, int]],
 
 
 def _text(code: int) -> BarnabasError:
-    from barnabas.tools.errors import AnswerError
-
     return AnswerError(code)

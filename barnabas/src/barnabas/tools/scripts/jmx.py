@@ -3,12 +3,11 @@
 There is no Java, so no JMX: `--jmx-url` names the page that `barnabas serve --metrics PORT` serves, and its figures are
 shown under the object names and attributes that Kafka has for them. A service:jmx URL is refused. Requests: HTTP GET
 alone. Differences: --jmx-auth-prop and --jmx-ssl-enable are taken and say nothing; of MBeans there are those whose
-figures the page has; --date-format knows the letters y M d H m s S.
+figures the page has.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import sys
 import time
@@ -16,7 +15,9 @@ import urllib.error
 import urllib.request
 
 from barnabas.tools.errors import ToolError
+from barnabas.tools.object_names import ObjectName
 from barnabas.tools.options import JSON, Option, Parsed
+from barnabas.tools.simple_date import SimpleDate
 
 SUMMARY = "Dump JMX values to standard output."
 _URL = "http://localhost:9404/metrics"
@@ -73,7 +74,6 @@ _BEANS = {
 _TOTALS = re.compile(r",topic=[^,]*$")
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-_LETTERS = {"y": "%Y", "M": "%m", "d": "%d", "H": "%H", "m": "%M", "s": "%S"}
 
 Beans = dict[str, dict[str, int | float]]
 
@@ -92,25 +92,30 @@ def run(options: Parsed) -> int:
     if form not in ("original", "properties", "csv", "tsv"):
         form = "original"  # as Java's tool takes what it does not know
     interval: int = options.value("reporting-interval")
-    names: list[str] = options.values("object-name")
     asked: str | None = options.value("attributes")
-    chosen = None if asked is None else {name for name in asked.split(",") if name}
-    for name in names:
-        if ":" not in name:
-            raise ToolError("Domain part must be specified")
+    chosen = None if asked is None else [name for name in asked.split(",") if name]
     date_format: str | None = options.value("date-format")
+    dates = None if date_format is None else SimpleDate(date_format)
     once = interval < 0 or options.has("one-time")
-    found = _wait(url, names, wait=options.has("wait"))
+    print(f"Trying to connect to JMX url: {url}", file=sys.stderr, flush=True)
+    page = _read(url)
+    names = [ObjectName(name) for name in options.values("object-name")]
+    found = _wait(url, page, names, wait=options.has("wait"))
+    if not found:
+        raise ToolError(f"No matched attributes for the queried objects [{_listed(names) or 'null'}].")
     keys = sorted(_flat(found, chosen))
-    if not keys:
-        raise ToolError(f"No matched attributes for the queried objects [{', '.join(names) or 'null'}].")
-    if form == "original" and not options.has("json"):
+    expected = len(keys) if chosen is None else len(chosen) * len(found)
+    as_json = options.has("json")
+    # as Java's tool does it: where an attribute or an object is missing, there is neither head nor row
+    if form == "original" and not as_json and len(keys) == expected:
         print(",".join(f'"{key}"' for key in ("time", *keys)))
     while True:
         began = time.monotonic()
         values = _flat(found, chosen)
-        if len(values) == len(keys):  # else an object went away: Java's tool shows no row then
-            _show(form, _now(date_format), {key: values.get(key, "null") for key in keys}, json=options.has("json"))
+        if len(values) == expected:
+            now = time.time() * 1000
+            row = {key: values.get(key, "null") for key in keys}
+            _show(form, str(int(now)) if dates is None else dates.write(now), row, json=as_json)
         sys.stdout.flush()
         if once:
             return 0
@@ -118,22 +123,25 @@ def run(options: Parsed) -> int:
         found = _matching(_read(url), names)
 
 
-def _wait(url: str, names: list[str], *, wait: bool) -> Beans:
-    """Read the objects; with `wait`, until all that were named are there. Raises `ToolError`."""
-    print(f"Trying to connect to JMX url: {url}", file=sys.stderr)
-    patterns = any("*" in name or "?" in name for name in names)
+def _listed(names: list[ObjectName]) -> str:
+    return ", ".join(name.text for name in names)
+
+
+def _wait(url: str, page: Beans, names: list[ObjectName], *, wait: bool) -> Beans:
+    """Return the objects on a page; with `wait`, read it until all that were named are there. Raises `ToolError`."""
     end = time.monotonic() + _SECONDS
     while True:
-        found = _matching(_read(url), names)
-        missing = [name for name in names if name not in found]
-        if patterns or not wait or not missing:
+        found = _matching(page, names)
+        missing = [name for name in names if not any(map(name.fits, found))]
+        if not wait or not missing or any(name.is_pattern for name in names):
             return found
         if time.monotonic() > end:
             raise ToolError(
                 f"Could not find all requested object names after {int(_SECONDS * 1000)} ms. Missing "
-                f"{','.join(missing)}"
+                f"{','.join(name.text for name in missing)}"
             )
         time.sleep(0.1)
+        page = _read(url)
 
 
 def _read(url: str) -> Beans:
@@ -174,55 +182,19 @@ def beans(page: str) -> Beans:
     return found
 
 
-def _matching(found: Beans, names: list[str]) -> Beans:
+def _matching(found: Beans, names: list[ObjectName]) -> Beans:
     if not names:
         return found
-    return {bean: values for bean, values in found.items() if any(fits(bean, name) for name in names)}
+    return {bean: values for bean, values in found.items() if any(name.fits(bean) for name in names)}
 
 
-def fits(bean: str, query: str) -> bool:
-    """Tell whether an MBean's name fits an object name: properties in any order, `,*` for more, `*` and `?` in them."""
-    domain, _, rest = bean.partition(":")
-    wanted_domain, _, wanted = query.partition(":")
-    if not fnmatch.fnmatchcase(domain, wanted_domain):
-        return False
-    properties = dict(part.split("=", 1) for part in rest.split(","))
-    parts = wanted.split(",")
-    more = "*" in parts
-    asked = dict(part.split("=", 1) for part in parts if "=" in part)
-    if not more and set(asked) != set(properties):
-        return False
-    return all(key in properties and fnmatch.fnmatchcase(properties[key], value) for key, value in asked.items())
-
-
-def _flat(found: Beans, chosen: set[str] | None) -> dict[str, int | float | str]:
+def _flat(found: Beans, chosen: list[str] | None) -> dict[str, int | float | str]:
     return {
         f"{bean}:{attribute}": value
         for bean, values in found.items()
         for attribute, value in values.items()
         if chosen is None or attribute in chosen
     }
-
-
-def _now(date_format: str | None) -> str:
-    now = time.time()
-    if date_format is None:
-        return str(int(now * 1000))
-    out = []
-    for match in re.finditer(r"'([^']*)'|([A-Za-z])\2*|[^A-Za-z']+", date_format):
-        text = match[0]
-        if match[1] is not None:
-            out.append(match[1] or "'")
-        elif match[2] is None:
-            out.append(text)
-        elif match[2] == "S":
-            out.append(f"{int(now * 1000) % 1000:0{len(text)}d}")
-        elif match[2] in _LETTERS:
-            number = time.strftime(_LETTERS[match[2]], time.localtime(now))
-            out.append(number[-2:] if text == "yy" else f"{int(number):0{len(text)}d}")
-        else:
-            raise ToolError(f"Illegal pattern character '{match[2]}'")
-    return "".join(out)
 
 
 def _show(form: str, now: str, values: dict[str, int | float | str], *, json: bool) -> None:
