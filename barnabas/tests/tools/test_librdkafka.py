@@ -147,3 +147,10 @@ def test_librdkafka_logs_in(mechanism: str, line: str) -> None:
     if mechanism == "OAUTHBEARER":
         claims = peer.seen[0].split(b".")[1]
         assert b'"sub": "alice"' in base64.urlsafe_b64decode(claims + b"==")
+
+
+def test_librdkafka_cannot_log_in_with_a_delegation_token() -> None:
+    how = settings(9, "127.0.0.1", security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-256",
+                   sasl_jaas_config=PLAIN.format("secret").replace(";", " tokenauth=true;"))
+    with pytest.raises(ConfigError, match="cannot log in with a delegation token"):
+        librdkafka_config(how)

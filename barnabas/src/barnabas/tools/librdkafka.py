@@ -134,6 +134,11 @@ def _sasl(login: Login) -> dict[str, object]:
     config: dict[str, object] = {"sasl.mechanism": login.mechanism}
     if login.mechanism == "OAUTHBEARER":
         config["oauth_cb"] = lambda _: _token(login)
+    elif login.options.get("tokenauth", "").lower() == "true":
+        raise ConfigError(
+            "tokenauth=true: librdkafka, which moves the records, cannot log in with a delegation token. Give a user and "
+            "a password of this listener, or use a tool that only asks and changes (kafka-topics, kafka-configs, ...)"
+        )
     else:
         config |= {"sasl.username": login.options["username"], "sasl.password": login.options["password"]}
     return config
