@@ -77,7 +77,7 @@ def test_frames_that_are_skipped(tmp_path: Path, own_kafka: str, minute: Path) -
 
 def test_a_feed_that_is_killed(tmp_path: Path, own_kafka: str, minute: Path) -> None:
     with road(tmp_path, own_kafka, minute, 4) as made:
-        for frames in (400, 1500, 2600):
+        for frames in (300, 900, 1500):
             made.wait_for_frames(frames)
             made.feed.kill()
             made.feed.start()

@@ -95,4 +95,5 @@ def test_futures_rules() -> None:
     with pytest.raises(BookGapError):
         rebuilt.apply(update("diff", 170, 180, 165, [], []))
     with pytest.raises(BookGapError):
-        book(100).apply(update("diff", 101, 110, 100, [], []))
+        book(100).apply(update("diff", 101, 110, 99, [], []))
+    assert book(100).apply(update("diff", 101, 110, 100, [], []))  # it names the snapshot as its predecessor

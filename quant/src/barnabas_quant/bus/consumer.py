@@ -35,6 +35,7 @@ class Watcher:
                     "session.timeout.ms": 6000,
                     "heartbeat.interval.ms": 2000,
                     "fetch.wait.max.ms": 100,
+                    "fetch.queue.backoff.ms": 10,
                 }
             )
         )

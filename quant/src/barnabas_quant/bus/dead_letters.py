@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 MAX_BYTES = 900_000
 """Bytes of a value that are kept: a topic takes records of a megabyte. A longer one is cut, and `reason` says so."""
 
+MAX_KEY = 10_000
+"""Bytes of the longest key that is kept; a longer one is left out, and `reason` says so."""
+
 
 class DeadLetters:
     """Write dead letters; they are acknowledged at the latest when `flush` answers."""
@@ -38,6 +41,8 @@ class DeadLetters:
         if len(value) > MAX_BYTES:
             reason = f"{reason} (the first {MAX_BYTES} of {len(value)} bytes)"
             value = value[:MAX_BYTES]
+        if key is not None and len(key) > MAX_KEY:
+            reason, key = f"{reason} (without its key of {len(key)} bytes)", None
         headers: list[tuple[str, str | bytes | None]] = [
             ("reason", reason),
             ("service", self._service),

@@ -37,6 +37,7 @@ class RangeReader:
                     "enable.partition.eof": True,
                     "auto.offset.reset": "error",
                     "fetch.wait.max.ms": 50,
+                    "fetch.queue.backoff.ms": 10,  # a second, unless told: so long a full queue would go unfilled
                 }
             )
         )

@@ -83,9 +83,22 @@ def client_settings(bootstrap: str, given: Mapping[str, str], own: Mapping[str, 
     return quiet(**{"bootstrap.servers": bootstrap, **own, **given})
 
 
+_everywhere: dict[str, str] = {}
+
+
+def set_client_settings(given: Mapping[str, str]) -> None:
+    """Take what the user says about every Kafka client of this process (security, ...), under librdkafka's names.
+
+    Said once, by whoever has read the settings and before the first client is made: there is one cluster, and every
+    client in the process speaks to it.
+    """
+    _everywhere.clear()
+    _everywhere.update(given)
+
+
 def quiet(**settings: Any) -> dict[str, Any]:
-    """Give client settings with librdkafka's own log lines sent to this package's logger."""
-    return {"logger": logging.getLogger("barnabas_quant.librdkafka"), **settings}
+    """Give client settings with those of every client, and librdkafka's own log lines sent to this package's logger."""
+    return {"logger": logging.getLogger("barnabas_quant.librdkafka"), **settings, **_everywhere}
 
 
 def kafka_answers(bootstrap: str, client: Mapping[str, str] | None = None) -> bool:

@@ -98,13 +98,15 @@ def tick_writer(
     ) -> bytes:
         bid, bid_size, ask, ask_size = quote
         when = "null" if event_time is None else event_time
-        said = (
-            f'{names},"kind":"{kind}","price":"{price}","bid":"{bid}","bid_size":"{bid_size}","ask":"{ask}",'
-            f'"ask_size":"{ask_size}","update_id":{update_id},"event_time":{when},"receive_time":{receive_time}}}'
-        )
-        if price is None or bid is None:
-            said = said.replace('"None"', "null")
-        return said.encode()
+        paid = "null" if price is None else f'"{price}"'
+        if bid is None:
+            best = '"bid":null,"bid_size":null,"ask":null,"ask_size":null'
+        else:
+            best = f'"bid":"{bid}","bid_size":"{bid_size}","ask":"{ask}","ask_size":"{ask_size}"'
+        return (
+            f'{names},"kind":"{kind}","price":{paid},{best},"update_id":{update_id},"event_time":{when},'
+            f'"receive_time":{receive_time}}}'
+        ).encode()
 
     return write
 

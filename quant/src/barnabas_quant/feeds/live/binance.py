@@ -18,11 +18,12 @@ from barnabas_quant.feeds.live.venue import Handler, Notice
 from barnabas_quant.model import DecimalText, Frame, Kline, OrderBook, Record, Trade
 
 _PREFIX = b'{"stream":"'  # 11 bytes
+# gc=False below: they hold no cycles, and the collector has hundreds of thousands a second less to look at.
 _MOST_TRADES = 1000  # of one answer
 _MOST_KLINES = 1000
 
 
-class _Quote(Struct):
+class _Quote(Struct, gc=False):
     update_id: Id = field(name="u")
     symbol: str = field(name="s")
     bid: str = field(name="b")
@@ -32,11 +33,11 @@ class _Quote(Struct):
     event_time: Time | None = field(name="E", default=None)
 
 
-class _QuoteFrame(Struct):
+class _QuoteFrame(Struct, gc=False):
     data: _Quote
 
 
-class _TradeData(Struct):
+class _TradeData(Struct, gc=False):
     event_time: Time = field(name="E")
     symbol: str = field(name="s")
     trade_id: Id = field(name="t")
@@ -47,7 +48,7 @@ class _TradeData(Struct):
     kind: str = field(name="X", default="MARKET")
 
 
-class _TradeFrame(Struct):
+class _TradeFrame(Struct, gc=False):
     data: _TradeData
 
 

@@ -30,10 +30,10 @@ def read_places(bootstrap: str, exchange: str, symbols: Iterable[str], intervals
         ticks = _Back(reader, bootstrap, Tick.topic, keys, msgspec.json.Decoder(Tick).decode)
         for (symbol, _), tick in ticks.last(lambda tick: tick.kind, {"trade", "quote"}).items():
             if tick.kind == "trade":
-                places[symbol].trade_tick = tick.update_id
+                places[symbol].trade_tick, places[symbol].price = tick.update_id, tick.price
             else:
                 places[symbol].quote = tick.update_id
-            places[symbol].price = tick.price or places[symbol].price
+                places[symbol].price = places[symbol].price or tick.price
         trades = _Back(reader, bootstrap, Trade.topic, keys, msgspec.json.Decoder(Trade).decode)
         for (symbol, _), trade in trades.last(lambda trade: "", {""}).items():
             places[symbol].trade = trade.trade_id
@@ -82,8 +82,9 @@ class _Back(Generic[_Record]):
             newest: dict[tuple[str, str], _Record] = {}
             for message in self._reader.read(ranges):
                 self._look(message, slot, newest)
-            for at, record in newest.items():
-                found.setdefault(at, record)
+            for (symbol, one), record in newest.items():
+                if one in slots:
+                    found.setdefault((symbol, one), record)
             ends = {
                 number: (ends[number][0], start, ends[number][2])
                 for (_, number), (start, _) in ranges.items()

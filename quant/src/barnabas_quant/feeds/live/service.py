@@ -15,11 +15,13 @@ from barnabas_quant.errors import BusError, SettingsError
 from barnabas_quant.feeds.live.feed import FeedOptions, LiveFeed
 from barnabas_quant.feeds.live.places import read_places
 from barnabas_quant.feeds.live.symbol import Places
+from barnabas_quant.feeds.live.symbols import SymbolsFile, symbols_path
 from barnabas_quant.feeds.live.venue import Venue
 from barnabas_quant.service import Service
 from barnabas_quant.settings import Settings
 
 _FLUSH = 30.0  # seconds for the last acknowledgements
+_LOOK_EVERY = 1.0  # seconds, at the file of symbols
 
 
 class LiveFeedService(Service):
@@ -51,7 +53,9 @@ class LiveFeedService(Service):
         """Listen until told to stop. Raises SettingsError, BusError."""
         settings = self.settings
         venue_settings = settings.venues.get(self.exchange)
-        if venue_settings is None or not venue_settings.symbols:
+        file = SymbolsFile(symbols_path(settings.data, self.exchange))
+        symbols = file.read()
+        if venue_settings is None or (symbols is None and not venue_settings.symbols):
             raise SettingsError(f"no symbols of {self.exchange}: set venues.{self.exchange}.symbols")
         ensure_topics(settings.bootstrap, self.creates, settings.kafka_client)
         venue = type(self).make_venue(lambda: time.time_ns() // 1000)
@@ -59,7 +63,7 @@ class LiveFeedService(Service):
         options = FeedOptions(
             stream=venue_settings.stream or f"ws://{simulated}{self.simulated_path}",
             rest=venue_settings.rest or f"http://{simulated}",
-            symbols=venue_settings.symbols,
+            symbols=venue_settings.symbols if symbols is None else symbols,
             intervals=venue_settings.intervals,
             kinds=venue_settings.streams,
         )
@@ -71,9 +75,22 @@ class LiveFeedService(Service):
                 known.update(read_places(settings.bootstrap, self.exchange, [symbol], options.intervals))
             return known[symbol]
 
+        async def follow(feed: LiveFeed) -> None:
+            while True:
+                await asyncio.sleep(_LOOK_EVERY)
+                wanted = file.read()
+                if wanted is None:
+                    wanted = venue_settings.symbols
+                feed.unsubscribe([symbol for symbol in feed.states if symbol not in wanted])
+                await feed.subscribe(wanted)
+
         async def listen() -> None:
             feed = LiveFeed(venue, options, producer, self.context.dead_letters, self.status, places)
-            await feed.run(self.context.stop.is_set)
+            following = asyncio.create_task(follow(feed))
+            await feed.run(lambda: self.context.stop.is_set() or following.done())
+            if following.done():
+                following.result()  # it never ends but by failing
+            following.cancel()
 
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

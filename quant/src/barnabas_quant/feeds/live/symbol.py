@@ -26,6 +26,9 @@ from barnabas_quant.model.records import tick_writer
 MOST_HELD = 100_000
 """Trades of a symbol, and diffs of a book, that are held back while something is fetched."""
 
+_MAYBE_CUT = 400
+"""Levels a side from which on a snapshot may not be the whole book: the fewest that a venue cuts at (OKX)."""
+
 _QUOTES_KEPT = 4_000
 """Quotes of a symbol that wait for the book to reach their update id."""
 
@@ -117,6 +120,8 @@ class SymbolState:
         self._held_diffs: list[OrderBook] | None = None
         self._book: Book | None = None
         self._book_event: tuple[int | None, int] = (None, 0)
+        self._floor = 0  # below this bid, and above this ask, levels are known only as far as they have changed
+        self._ceiling: int | None = None
         self._told_snapshot = 0
         self._quotes: OrderedDict[int, tuple[str, str, str, str]] = OrderedDict()
         self._times: dict[str, int] = {}  # stream -> when something came last
@@ -272,6 +277,8 @@ class SymbolState:
             return False
         self._held_diffs = None
         self._book = book
+        self._floor = min(book.bids) if len(book.bids) >= _MAYBE_CUT else 0
+        self._ceiling = max(book.asks) if len(book.asks) >= _MAYBE_CUT else None
         self._quotes.clear()
         if self.places.snapshot is None or snapshot.last_update_id > self.places.snapshot:
             self.places.snapshot = snapshot.last_update_id
@@ -323,13 +330,22 @@ class SymbolState:
         self._depth_broken = self._depth_broken or cause
 
     def tell_book(self, levels: int) -> None:
-        """Write a snapshot of the rebuilt book, its best levels, if it has changed since the last one."""
+        """Write a snapshot of the rebuilt book, its best levels, if it has changed since the last one.
+
+        Levels beyond those of the snapshot it began with are left out: between them there may be others that nobody has
+        told. Where the market has moved so far that hardly any is left, the book is started anew.
+        """
         book = self._book
         if book is None or book.last_update_id <= max(self._told_snapshot, self.places.snapshot or 0):
             return
         self._told_snapshot = self.places.snapshot = book.last_update_id
         event_time, received = self._book_event
-        bids, asks = nlargest(levels, book.bids), nsmallest(levels, book.asks)
+        ceiling = self._ceiling
+        bids = [price for price in nlargest(levels, book.bids) if price >= self._floor]
+        asks = [price for price in nsmallest(levels, book.asks) if ceiling is None or price <= ceiling]
+        if 2 * len(bids) < min(levels, len(book.bids)) or 2 * len(asks) < min(levels, len(book.asks)):
+            self._start_book_anew("beyond the snapshot")
+            return
         snapshot = OrderBook(
             exchange=self.exchange,
             symbol=self.symbol,
