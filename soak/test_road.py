@@ -12,6 +12,6 @@ TEST = Path(__file__).parents[1] / "quant" / "tests" / "test_platform.py"
 
 def test_the_accounts_come_out_even_after_many_kills() -> None:
     environment = {"PLATFORM_KILLS": "50", **os.environ}
-    command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", str(TEST)]
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-m", "long", "-p", "no:cacheprovider", str(TEST)]
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -153,6 +153,7 @@ def killed_again_and_again(bootstrap: str, topic: str, partitions: int, paths: S
     assert (state, int(sent), int(skipped)) == ("played", total - before, before)
 
 
+@pytest.mark.long
 def test_killed_again_and_again_a_session_is_played_whole(
     bootstrap: str, make_topic: Callable[[int], str], tmp_path: Path
 ) -> None:
@@ -163,6 +164,7 @@ def test_killed_again_and_again_a_session_is_played_whole(
     assert_same(bootstrap, topic, 3, paths)
 
 
+@pytest.mark.long
 @RECORDED
 def test_killed_again_and_again_every_recorded_row_is_there(bootstrap: str, make_topic: Callable[[int], str]) -> None:
     paths = sorted(ASHARE.glob("*.csv"))

@@ -89,6 +89,7 @@ def written(bootstrap: str, source: str) -> list[Message]:
     return [message for message, mark in marks if mark is not None and mark.source == source]
 
 
+@pytest.mark.long
 def test_the_sample_is_played_without_any_file_and_goes_on_after_a_kill(
     bootstrap: str, service: Callable[..., ServiceProcess]
 ) -> None:
@@ -141,6 +142,7 @@ def test_a_file_that_is_none_ends_the_service_with_a_sentence(
         feed.wait_for(lambda report: report["ready"])
 
 
+@pytest.mark.long
 def test_quotes_are_polled_from_the_simulated_exchange(
     bootstrap: str, service: Callable[..., ServiceProcess], unused_port: int
 ) -> None:

@@ -213,7 +213,7 @@ def test_from_the_topics_with_hostile_records_and_a_valkey_that_dies(bootstrap: 
         try:
             send(*HOSTILE, b" " + msgspec.json.encode(tick(symbol, update_id=1)) + b"\n")
             eventually(lambda: read(own, f"latest_tick:{symbol}") is not None, 40)
-            assert writer.status.errors == len(HOSTILE)
+            eventually(lambda: writer.status.errors >= len(HOSTILE))  # others may have put more into these topics
             own.kill()
             send(HOSTILE[1], msgspec.json.encode(tick(symbol, update_id=2)))
             eventually(lambda: "Redis does not answer" in writer.status.note, 40)
@@ -221,7 +221,7 @@ def test_from_the_topics_with_hostile_records_and_a_valkey_that_dies(bootstrap: 
             own.start()
             eventually(lambda: (read(own, f"latest_tick:{symbol}") or {}).get("update_id") == 2, 40)
             eventually(lambda: writer.status.ready and not writer.status.note)
-            eventually(lambda: writer.status.errors == len(HOSTILE) + 1)
+            eventually(lambda: writer.status.errors >= len(HOSTILE) + 1)
         finally:
             stop.set()
             thread.join(30)

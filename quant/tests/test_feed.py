@@ -116,6 +116,7 @@ def test_a_growing_capture_is_gone_on_with(bootstrap: str, capture_file: Path, t
     assert_same(bootstrap, capture_file)
 
 
+@pytest.mark.long
 def test_another_source_in_the_same_partitions_does_not_hide_the_place(
     bootstrap: str, capture_file: Path, tmp_path: Path, seed: int
 ) -> None:
@@ -182,6 +183,7 @@ def test_recorded_frames_of_every_kind(bootstrap: str, name: str) -> None:
     assert_same(bootstrap, SHARED / name)
 
 
+@pytest.mark.long
 def test_killed_again_and_again_nothing_is_lost_or_doubled(bootstrap: str, long_capture_file: Path, quant: Run) -> None:
     arguments = ("--kafka", bootstrap, "--capture", long_capture_file)
     for _ in range(4):
@@ -198,6 +200,7 @@ def test_killed_again_and_again_nothing_is_lost_or_doubled(bootstrap: str, long_
     assert code == 0, output
 
 
+@pytest.mark.long
 def test_interrupted_it_ends_in_order_and_the_group_keeps_its_place(
     bootstrap: str, long_capture_file: Path, quant: Run
 ) -> None:
@@ -222,6 +225,7 @@ def test_interrupted_it_ends_in_order_and_the_group_keeps_its_place(
     assert_same(bootstrap, long_capture_file)
 
 
+@pytest.mark.long
 def test_without_a_kafka_it_says_so(quant: Run, unused_port: int, capture_file: Path) -> None:
     code, _, errors = finish(quant("play", "--kafka", f"127.0.0.1:{unused_port}", "--capture", capture_file))
     assert code == 1

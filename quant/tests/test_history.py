@@ -126,6 +126,7 @@ def assert_equal(client: Client, records: dict[str, list[tuple[int, int, bytes]]
     assert Decimal(total) == sum(Decimal(one["bid"] or 0) + Decimal(one["ask"] or 0) for one in quotes)
 
 
+@pytest.mark.long
 def test_every_record_is_one_row_whoever_is_killed(tmp_path: Path, own_kafka: str, clickhouse: ClickHouse) -> None:
     ensure_topics(own_kafka)
     capture = tmp_path / "capture.gz"

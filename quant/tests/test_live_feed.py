@@ -50,6 +50,7 @@ def test_everything_played_stands_in_the_topics(tmp_path: Path, own_kafka: str, 
     assert counted["diffs"] > 1000
 
 
+@pytest.mark.long
 def test_connections_that_drop(tmp_path: Path, own_kafka: str, minute: Path) -> None:
     with road(tmp_path, own_kafka, minute, 6) as made:
         for how, frames in (("close", 500), ("abort", 1200), ("half", 2000)):
@@ -62,6 +63,7 @@ def test_connections_that_drop(tmp_path: Path, own_kafka: str, minute: Path) -> 
     assert len(causes) > 1
 
 
+@pytest.mark.long
 def test_frames_that_are_skipped(tmp_path: Path, own_kafka: str, minute: Path) -> None:
     with road(tmp_path, own_kafka, minute, 6) as made:
         made.wait_for_frames(500)
@@ -75,6 +77,7 @@ def test_frames_that_are_skipped(tmp_path: Path, own_kafka: str, minute: Path) -
     assert {(gap.stream, gap.filled) for gap in gaps} >= {("trade", True), ("depth", False)}
 
 
+@pytest.mark.long
 def test_a_feed_that_is_killed(tmp_path: Path, own_kafka: str, minute: Path) -> None:
     with road(tmp_path, own_kafka, minute, 4) as made:
         for frames in (300, 900, 1500):
@@ -85,6 +88,7 @@ def test_a_feed_that_is_killed(tmp_path: Path, own_kafka: str, minute: Path) -> 
     assert counted["missed quotes"] > 0
 
 
+@pytest.mark.long
 def test_garbage_and_refusals(tmp_path: Path, own_kafka: str, minute: Path) -> None:
     with road(tmp_path, own_kafka, minute, 6) as made:
         made.order("rest", status=429, requests=2, path="/api/v3", retry_after=1)

@@ -50,6 +50,7 @@ def test_the_command_writes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str
             change_symbols(settings, "x", [change])
 
 
+@pytest.mark.long
 def test_symbols_that_come_and_go_while_the_feed_runs(tmp_path: Path) -> None:
     with embedded.Broker() as broker:
         known = ["BTC-USDT", "ETH-USDT", "BNB-USDT"]

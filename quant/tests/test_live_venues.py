@@ -28,6 +28,7 @@ def own_kafka() -> Iterator[str]:
         yield broker.bootstrap
 
 
+@pytest.mark.long
 def test_futures_whose_connections_drop_and_whose_frames_are_skipped(tmp_path: Path, own_kafka: str) -> None:
     capture, traded = tmp_path / "usdm.gz", BITCOIN_AND_OTHERS[:2]
     write_futures(capture, traded, Simulator(12, traded).minute(0, START))
@@ -49,6 +50,7 @@ def test_futures_whose_connections_drop_and_whose_frames_are_skipped(tmp_path: P
     assert all(book.previous_update_id is not None for book in books if book.type == "diff")
 
 
+@pytest.mark.long
 def test_okx_with_faults(tmp_path: Path, own_kafka: str) -> None:
     symbols = ["BTC-USDT", "ETH-USDT"]
     with running_road(tmp_path, own_kafka, "okx", symbols, 21, 'intervals = ["1s", "1m"]') as made:

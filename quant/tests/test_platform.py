@@ -86,6 +86,7 @@ class Platform:
         assert self.process.wait(PATIENCE) == 0, self.words()
 
 
+@pytest.mark.long
 def test_the_road_holds_whoever_is_killed(tmp_path: Path) -> None:
     minutes = 1 + KILLS * 3 // 60
     capture = tmp_path / "capture.gz"
@@ -106,7 +107,8 @@ def test_the_road_holds_whoever_is_killed(tmp_path: Path) -> None:
         gateway = f"http://127.0.0.1:{platform.ports['gateway']}/api/v1/symbols"
         eventually(lambda: platform.process.poll() is not None or fetches(gateway), PATIENCE)
         assert platform.process.poll() is None
-        road = Road(tmp_path, platform.endpoints.kafka, capture, exchange, exchange, rest)
+        played = played_frames(capture)
+        road = Road(tmp_path, platform.endpoints.kafka, lambda: played, exchange, exchange, rest)
         road.wait_for_frames(200)
         chance = random.Random(4)
         for number in range(KILLS):

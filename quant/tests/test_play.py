@@ -47,6 +47,7 @@ def broker_pid(process: subprocess.Popen[str]) -> int:
     raise AssertionError(f"no broker: {finish(process)}")
 
 
+@pytest.mark.long
 def test_it_runs_for_its_seconds_and_leaves_nothing(
     quant: Run, listen: list[str], broker_of: list[int], tmp_path: Path, capture_file: Path
 ) -> None:
@@ -62,6 +63,7 @@ def test_it_runs_for_its_seconds_and_leaves_nothing(
     assert read_endpoints(tmp_path / "data") is None
 
 
+@pytest.mark.long
 def test_killed_it_takes_its_broker_along_and_the_next_run_goes_on(
     quant: Run, listen: list[str], broker_of: list[int], tmp_path: Path, capture_file: Path
 ) -> None:

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from barnabas_quant.endpoints import only_one, read_endpoints, remove_endpoints, write_endpoints
+from barnabas_quant.endpoints import (
+    Endpoints,
+    Started,
+    only_one,
+    read_endpoints,
+    remove_endpoints,
+    running_platform,
+    write_endpoints,
+)
 from barnabas_quant.errors import ChildError, QuantError
 from barnabas_quant.processes import Child, check_port, end_leftover, split_address, started
 
@@ -92,17 +100,24 @@ def test_addresses() -> None:
 def test_endpoints_are_written_read_and_forgotten(tmp_path: Path) -> None:
     with only_one(tmp_path):
         assert read_endpoints(tmp_path) is None
-        write_endpoints(tmp_path, "localhost:9092", os.getpid())
-        found = read_endpoints(tmp_path)
-        assert found is not None
-        assert found.broker is not None
-        assert (found.kafka, found.broker.pid, found.broker.since) == (
-            "localhost:9092",
-            os.getpid(),
-            started(os.getpid()),
-        )
+        written = Endpoints(kafka="localhost:9092", redis="redis://x", supervisor=Started.of(os.getpid()))
+        write_endpoints(tmp_path, written)
+        assert read_endpoints(tmp_path) == running_platform(tmp_path) == written
         remove_endpoints(tmp_path)
         assert read_endpoints(tmp_path) is None
+
+
+def test_what_a_killed_run_wrote_is_not_taken_for_a_platform(tmp_path: Path) -> None:
+    with only_one(tmp_path):
+        for supervisor, broker, runs in (
+            (None, None, False),
+            (Started(os.getpid(), "another start time"), None, False),
+            (Started(2**22 + 1, "1"), Started.of(os.getpid()), False),  # its broker is about to end, too
+            (Started.of(os.getpid()), Started(2**22 + 1, "1"), True),  # killed, and soon started again
+        ):
+            processes = {} if broker is None else {"kafka": broker}
+            write_endpoints(tmp_path, Endpoints(kafka="localhost:9092", supervisor=supervisor, processes=processes))
+            assert (running_platform(tmp_path) is not None) is runs
 
 
 def test_a_folder_is_used_by_one_at_a_time(tmp_path: Path) -> None:
@@ -123,6 +138,8 @@ def test_what_a_killed_run_left_is_ended_and_nothing_else(tmp_path: Path) -> Non
         assert not end_leftover(left.pid, "another start time")
         assert left.poll() is None
         with only_one(tmp_path):
-            write_endpoints(tmp_path, "localhost:9092", left.pid)
+            process = Started.of(left.pid)
+            assert process is not None
+            write_endpoints(tmp_path, Endpoints(kafka="localhost:9092", processes={"kafka": process}))
         with only_one(tmp_path):
             assert left.wait(0) == -signal.SIGTERM

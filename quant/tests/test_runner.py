@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from barnabas_quant.errors import QuantError
-from barnabas_quant.runner import find_service, service_names
+from barnabas_quant.runner import find_service, service_files, service_names
 from barnabas_quant.service import ConsumerService, Service
 
 from .conftest import eventually
@@ -36,6 +36,7 @@ BAD = {
     "two": (GOOD + GOOD.replace("Counter", "Other"), "2 services"),
     "nameless": (GOOD.replace('name = "counter"', "pass"), "does not say its name"),
     "groupless": (GOOD.replace('group = "counter-group"', "pass"), "does not say its group"),
+    "misnamed": (GOOD.replace('"counter"', '"../counter"'), "lower-case letters"),
     "topicless": (GOOD.replace('topics = ("market_data.trades",)', "pass"), "does not say its topics"),
 }
 
@@ -56,6 +57,13 @@ def test_a_file_is_found_by_its_path_and_by_its_name_in_the_folder(tmp_path: Pat
     for kind in (find_service(str(path)), find_service("my-counter", tmp_path), find_service("my_counter", tmp_path)):
         assert issubclass(kind, ConsumerService)
         assert (kind.name, kind.group) == ("counter", "counter-group")
+
+
+def test_files_of_a_folder_without_helpers(tmp_path: Path) -> None:
+    for name in ("b.py", "a.py", "_helper.py", "__init__.py", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in service_files(tmp_path)] == ["a.py", "b.py"]
+    assert service_files(tmp_path / "missing") == []
 
 
 def test_a_file_of_the_users_goes_before_a_service_of_the_package(tmp_path: Path) -> None:

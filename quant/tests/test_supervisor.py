@@ -18,9 +18,13 @@ import pytest
 from confluent_kafka import Producer
 
 from barnabas_quant.endpoints import Endpoints, Started, read_endpoints
+from barnabas_quant.errors import ChildError
 from barnabas_quant.processes import started
+from barnabas_quant.runner import find_service
+from barnabas_quant.settings import Quotes, Settings, Venue
 from barnabas_quant.status import ProcessStatus, read_status
-from barnabas_quant.supervisor import Restarts
+from barnabas_quant.stores import embedded_stores, log_of
+from barnabas_quant.supervisor import Managed, Restarts
 
 from .conftest import eventually
 
@@ -49,36 +53,28 @@ class Dies(Service):
     name = "dies"
 
     def run(self):
-        raise RuntimeError("as it was told to")
+        import os
+        print("as it was told to", flush=True)
+        os._exit(3)
 """
 
 
-# The decision about restarts: no process, a clock of our own.
+# The decision about restarts: no process, no clock.
 
 
-def test_pauses_double_up_to_ten_seconds_and_the_eleventh_death_of_a_minute_is_the_last() -> None:
+def test_pauses_double_up_to_ten_seconds_and_the_tenth_short_life_is_the_last() -> None:
     restarts = Restarts()
-    pauses = [restarts.died(float(n)) for n in range(10)]
-    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10, 10, 10]
-    assert restarts.died(10.0) is None
-    assert restarts.count == 10
+    assert [restarts.died(0.5) for _ in range(9)] == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10, 10]
+    assert restarts.died(9.9) is None
+    assert restarts.count == 9
 
 
-def test_deaths_that_are_a_minute_old_are_forgotten() -> None:
+def test_a_longer_life_begins_the_count_anew() -> None:
     restarts = Restarts()
-    for n in range(10):
-        assert restarts.died(float(n)) is not None
-    assert restarts.died(59.999 + 10) == 0.2
-    slow = Restarts()
-    assert [slow.died(n * 61.0) for n in range(50)] == [0.2] * 50
-
-
-def test_a_burst_across_the_edge_of_a_minute_counts_together() -> None:
-    restarts = Restarts()
-    times = [0.0, *(55.0 + n for n in range(10))]
-    pauses = [restarts.died(at) for at in times]
-    assert pauses[-1] is not None  # that of second 0 is over sixty seconds old by then
-    assert restarts.died(64.5) is None
+    for _ in range(50):
+        assert [restarts.died(1.0) for _ in range(9)][-1] == 10
+        assert restarts.died(10.0) == 0.2
+    assert [restarts.died(11.0) for _ in range(50)] == [0.2] * 50
 
 
 class Platform:
@@ -174,6 +170,7 @@ def trades(bootstrap: str, count: int) -> None:
     assert producer.flush(30) == 0
 
 
+@pytest.mark.long
 def test_it_mends_what_dies_takes_up_new_services_and_ends_in_order(platform: Platform) -> None:
     platform.up()
     endpoints = platform.endpoints
@@ -184,10 +181,14 @@ def test_it_mends_what_dies_takes_up_new_services_and_ends_in_order(platform: Pl
     # A service that comes while it runs, at first half written.
     folder = platform.data / "services"
     (folder / "trade_counter.py").write_text(COUNTER[: COUNTER.index("group =")] + "(")
-    eventually(lambda: "SyntaxError" in platform.said(), PATIENCE)
-    (folder / "trade_counter.py").write_text(COUNTER)
+    platform.wait_for("trade-counter", "left off")
+    assert "SyntaxError" in platform.said()
+    assert "SyntaxError" in platform.command("services").stderr
+    (folder / "redis.py").write_text(COUNTER)
     (folder / "dies.py").write_text(DIES)
+    (folder / "trade_counter.py").write_text(COUNTER)
     platform.wait_for("trade-counter", "running")
+    assert "redis is the name of a store" in platform.said()
     counted = folder / "trade_counter.count"
     trades(platform.kafka, 100)
     eventually(lambda: counted.exists() and len(set(counted.read_text().splitlines())) == 100, PATIENCE)
@@ -222,6 +223,7 @@ def test_it_mends_what_dies_takes_up_new_services_and_ends_in_order(platform: Pl
     # A second one in the same folder is refused and harms nothing.
     second = platform.command("up", "--config", str(platform.config))
     assert second.returncode == 1
+    assert f"is in use by process {platform.process.pid}" in second.stderr
     assert "Traceback" not in second.stderr
     assert platform.process_of("cache") is not None
 
@@ -234,6 +236,27 @@ def test_it_mends_what_dies_takes_up_new_services_and_ends_in_order(platform: Pl
     assert read_endpoints(platform.data) is None
     assert platform.command("status").returncode == platform.command("stop").returncode == 1
     assert "Traceback" not in platform.said()
+
+
+@pytest.mark.parametrize(
+    ("services", "venue", "started"),
+    [
+        (("cache",), {}, False),
+        (("feed-binance",), {}, True),
+        (("feed-binance",), {"stream": "wss://a", "rest": "https://a"}, False),
+        (("feed-binance",), {"stream": "wss://a"}, True),
+        (("feed-binance", "feed-binance-usdm"), {"stream": "wss://a", "rest": "https://a"}, True),
+        (("feed-quotes",), {}, True),
+    ],
+)
+def test_the_exchange_is_simulated_for_whoever_has_no_address(
+    services: tuple[str, ...], venue: dict[str, str], started: bool
+) -> None:
+    settings = Settings(
+        venues={"binance": Venue(symbols=("BTCUSDT",), **venue), "binance_usdm": Venue(symbols=("BTCUSDT",))}  # type: ignore[arg-type]
+    )
+    assert any(find_service(name).simulated(settings) for name in services) is started
+    assert not find_service("feed-quotes").simulated(Settings(quotes=Quotes(url="https://a")))
 
 
 def test_children_end_with_a_supervisor_that_is_killed(platform: Platform) -> None:
@@ -249,6 +272,28 @@ def test_children_end_with_a_supervisor_that_is_killed(platform: Platform) -> No
     assert len(platform.endpoints.processes) == 3
 
 
+@pytest.mark.parametrize(
+    ("setting", "named", "instead"),
+    [
+        ("listen", "--listen", "--kafka"),
+        ("redis_listen", "redis_listen", "--redis"),
+        ("clickhouse_listen", "clickhouse_listen", "--clickhouse"),
+        ("exchange_listen", "exchange_listen", ""),
+    ],
+)
+def test_the_error_of_a_taken_port_names_what_to_set(setting: str, named: str, instead: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        stores = {"kafka": "x:1", "redis": "redis://x", "clickhouse": "http://x"}
+        stores.pop(instead.removeprefix("--"), None)
+        settings = Settings(**stores, **{setting: (address,) if setting == "listen" else address})  # type: ignore[arg-type]
+        with pytest.raises(ChildError) as caught:
+            embedded_stores(settings, exchange=not instead)
+    assert f"port {address.rpartition(':')[2]} is taken" in str(caught.value)
+    assert named in str(caught.value)
+    assert instead in str(caught.value)
+
+
 def test_a_port_that_is_taken_is_named_and_nothing_is_left(platform: Platform) -> None:
     with socket.create_server(("127.0.0.1", platform.ports[1])):
         done = platform.command("up", "--config", str(platform.config))
@@ -260,26 +305,49 @@ def test_a_port_that_is_taken_is_named_and_nothing_is_left(platform: Platform) -
     assert read_endpoints(platform.data) is None
 
 
-def test_what_dies_at_once_is_left_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten deaths take 52 seconds at the real pauses; the rule is the same with short ones."""
-    from barnabas_quant.supervisor import Managed
-
+@pytest.fixture
+def dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Managed]:
+    """Give a process that ends with the code in `DIES`; ten deaths take a minute at the real pauses."""
     monkeypatch.setattr(Restarts, "LONGEST", 0.01)
-    command = (sys.executable, "-c", "raise SystemExit(3)")
-    managed = Managed("dies", command, tmp_path, reports=True)
-    managed.start()
+    monkeypatch.setenv("DIES", "3")
+    program = "import os; print('barnabas-quant: it has its reasons'); os._exit(int(os.environ['DIES']))"
+    managed = Managed("dies", (sys.executable, "-uc", program), tmp_path, reports=True)
+    managed.start(time.monotonic())
+    yield managed
+    assert managed.child is None
+
+
+def deaths(managed: Managed) -> list[str]:
+    """Start it again until it is left off or has ended; give what was said."""
     words: list[str] = []
     deadline = time.monotonic() + PATIENCE
-    while not managed.left_off:
+    while managed.state not in ("left off", "ended"):
         assert time.monotonic() < deadline
         if managed.child is None:
             managed.start_when_due(time.monotonic())
         elif managed.child.ended:
             words.append(managed.bury(time.monotonic()))
         time.sleep(0.005)
-    assert len(words) == 11
-    assert managed.state == "left off"
-    assert "left off" in words[-1]
-    assert "dies.log" in managed.left_off
-    managed.start_when_due(time.monotonic() + 1000)
-    assert managed.child is None
+    return words
+
+
+def test_what_dies_at_once_is_left_off_and_starts_anew_when_told_to(
+    dies: Managed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = deaths(dies)
+    assert len(words) == 10
+    assert words[-1] == f"dies ended with code 3 once more and is left off; its output is in {log_of(tmp_path, 'dies')}"
+    assert dies.left_off.startswith("ended with code 3, 10 times in a row")
+    dies.start_when_due(time.monotonic() + 1000)
+    assert dies.child is None
+    monkeypatch.setenv("DIES", "0")
+    dies.start(time.monotonic())
+    assert deaths(dies) == ["dies has ended"]
+
+
+def test_what_says_that_it_cannot_be_right_is_left_off_at_once(dies: Managed, monkeypatch: pytest.MonkeyPatch) -> None:
+    deaths(dies)
+    monkeypatch.setenv("DIES", "2")
+    dies.start(time.monotonic())
+    assert deaths(dies) == ["dies is left off: it has its reasons"]
+    assert dies.left_off == "it has its reasons"

@@ -199,6 +199,10 @@ class CandleService(ConsumerService):
         for at in given_up:
             del self._parts[at]
 
+    def lost(self, partitions: list[TopicPartition]) -> None:
+        for at in partitions:  # without a snapshot: it could take the place of one that the next member has made
+            self._parts.pop((at.topic, at.partition), None)
+
     def assigned(self, partitions: list[TopicPartition]) -> None:
         snapshots = self._open_store().read((each.topic, each.partition) for each in partitions)
         for each in partitions:

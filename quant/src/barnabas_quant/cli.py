@@ -10,13 +10,22 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from barnabas_quant.errors import QuantError, SettingsError
+from barnabas_quant.errors import QuantError, ServiceError, SettingsError
 from barnabas_quant.processes import split_address
 from barnabas_quant.settings import Settings, load_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; answer its exit code: 0, 1 for a failure or a difference found, 2 for wrong usage."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["exchange"]:  # these two are programs of their own, which read their options themselves
+        from barnabas_quant.exchange.__main__ import main as exchange
+
+        return exchange(arguments[1:])
+    if arguments[:1] == ["clickhouse"]:
+        from barnabas_quant.clickhouse.server import main as clickhouse
+
+        return clickhouse(arguments[1:])
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # librdkafka logs every attempt to reach a broker that is starting or gone; what matters comes as an error anyway.
@@ -26,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except QuantError as error:
         print(f"barnabas-quant: {error}", file=sys.stderr)
-        return 2 if isinstance(error, SettingsError) else 1
+        return 2 if isinstance(error, SettingsError | ServiceError) else 1
     except KeyboardInterrupt:
         return 130
 
@@ -67,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("service", help="its name, or a file ending in .py that holds it")
     command.add_argument("--metrics", type=_address, metavar="HOST:PORT", help="a page for Prometheus")
 
+    command = commands.add_parser("symbols", help="show or change the symbols of a live feed, also while it runs")
+    command.set_defaults(run=_symbols)
+    _add_settings(command)
+    command.add_argument("exchange", help="its venue: binance, binance_usdm, okx")
+    command.add_argument("changes", nargs=argparse.REMAINDER, metavar="+SYMBOL|-SYMBOL", help="default: show them")
+
     command = commands.add_parser("services", help="the services there are")
     command.set_defaults(run=_services)
     _add_data(command)
@@ -99,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--start", type=int, metavar="MS", help="when it begins, milliseconds since 1970 (default: this minute)"
     )
+
+    commands.add_parser("exchange", help="the simulated exchange alone", add_help=False)
+    commands.add_parser("clickhouse", help="the embedded ClickHouse alone", add_help=False)
     return parser
 
 
@@ -111,7 +129,7 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
 
 
 def _add_data(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="default ./data")
+    command.add_argument("--data", type=Path, metavar="DIR", help="default ./data")
 
 
 def _add_kafka(command: argparse.ArgumentParser, text: str) -> None:
@@ -155,6 +173,11 @@ def _settings(options: argparse.Namespace) -> Settings:
     return load_settings(given, options.config)
 
 
+def _data(options: argparse.Namespace) -> Path:
+    """Give the data folder of a command that takes no other settings: as `up` finds it."""
+    return load_settings({"data": options.data}).data
+
+
 def _up(options: argparse.Namespace) -> int:
     from barnabas_quant.up import up
 
@@ -163,24 +186,37 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from barnabas_quant.endpoints import read_endpoints
+    from barnabas_quant.endpoints import running_platform
     from barnabas_quant.runner import find_service, run_service
     from barnabas_quant.settings import completed
 
     settings = _settings(options)
     service = find_service(options.service, settings.data / "services")
-    run_service(service, completed(settings, read_endpoints(settings.data)), options.metrics)
+    run_service(service, completed(settings, running_platform(settings.data)), options.metrics)
+    return 0
+
+
+def _symbols(options: argparse.Namespace) -> int:
+    from barnabas_quant.feeds.live.symbols import change_symbols
+
+    print("\n".join(change_symbols(_settings(options), options.exchange, options.changes)))
     return 0
 
 
 def _services(options: argparse.Namespace) -> int:
-    from barnabas_quant.runner import find_service, service_names
+    from barnabas_quant.runner import find_service, service_files, service_names
 
-    files = [str(path) for path in sorted((options.data / "services").glob("*.py"))]
+    files = map(str, service_files(_data(options) / "services"))
+    code = 0
     for name in (*service_names(), *files):
-        service = find_service(name)
-        print(f"{service.name:<20} {service.summary}")
-    return 0
+        try:
+            service = find_service(name)
+        except ServiceError as error:
+            print(f"barnabas-quant: {error}", file=sys.stderr)
+            code = 1
+        else:
+            print(f"{service.name:<20} {service.summary}")
+    return code
 
 
 def _schemas(options: argparse.Namespace) -> int:
@@ -199,9 +235,10 @@ def _status(options: argparse.Namespace) -> int:
 
     from barnabas_quant.status import read_status
 
-    status = read_status(options.data)
+    data = _data(options)
+    status = read_status(data)
     if status is None:
-        raise QuantError(f"no platform runs in {options.data}")
+        raise QuantError(f"no platform runs in {data}")
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(status)).decode())
     else:
@@ -213,7 +250,7 @@ def _status(options: argparse.Namespace) -> int:
 def _logs(options: argparse.Namespace) -> int:
     from barnabas_quant.logs import show_logs
 
-    show_logs(options.data, options.names, options.lines, options.follow, sys.stdout)
+    show_logs(_data(options), options.names, options.lines, options.follow, sys.stdout)
     return 0
 
 
@@ -221,11 +258,12 @@ def _stop(options: argparse.Namespace) -> int:
     from barnabas_quant.endpoints import read_endpoints
     from barnabas_quant.processes import end_leftover
 
-    running = read_endpoints(options.data)
+    data = _data(options)
+    running = read_endpoints(data)
     if running is None or running.supervisor is None:
-        raise QuantError(f"no platform runs in {options.data}")
+        raise QuantError(f"no platform runs in {data}")
     if not end_leftover(running.supervisor.pid, running.supervisor.since, 120):
-        raise QuantError(f"the platform of {options.data} has died; `barnabas-quant up` clears what it left")
+        raise QuantError(f"the platform of {data} has died; `barnabas-quant up` clears what it left")
     print("stopped")
     return 0
 
@@ -235,7 +273,7 @@ def _play(options: argparse.Namespace) -> int:
 
     play(
         PlayOptions(
-            data=options.data,
+            data=_data(options),
             capture=options.capture,
             listen=tuple(options.listen or LISTEN),
             kafka=options.kafka,
@@ -251,12 +289,12 @@ def _play(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from barnabas_quant.endpoints import read_endpoints
+    from barnabas_quant.endpoints import running_platform
     from barnabas_quant.feeds.capture import Capture
     from barnabas_quant.play import LISTEN, Complaints
     from barnabas_quant.verify import verify
 
-    running = read_endpoints(options.data)
+    running = running_platform(_data(options))
     bootstrap = options.kafka or (running.kafka if running else LISTEN[0])
     capture = Capture(options.capture, options.exchange)
     print(f"{options.capture} is {capture.identity}; Kafka at {bootstrap}")

@@ -62,13 +62,10 @@ def read_endpoints(data: Path) -> Endpoints | None:
 def running_platform(data: Path) -> Endpoints | None:
     """Read where everything of the platform that runs in `data` is; None where none does, whatever a killed one left.
 
-    It runs as long as its supervisor does, or (`play` has none) its broker.
+    Whoever supervises it must live: a broker that a killed run left may do so for a moment, and ends.
     """
     found = read_endpoints(data)
-    if found is None:
-        return None
-    holders = (found.supervisor, found.processes.get("kafka"))
-    return found if any(holder is not None and holder.lives for holder in holders) else None
+    return found if found is not None and found.supervisor is not None and found.supervisor.lives else None
 
 
 def write_endpoints(data: Path, endpoints: Endpoints) -> None:

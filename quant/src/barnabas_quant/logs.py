@@ -45,7 +45,7 @@ def _since(name: str, path: Path, at: int, output: TextIO) -> int:
     with path.open("rb") as log:
         log.seek(at)
         text = log.read(_TAIL)
-    whole = text[: text.rfind(b"\n") + 1]
+    whole = text[: text.rfind(b"\n") + 1] or (text if len(text) == _TAIL else b"")  # a line longer than that is cut
     for line in whole.splitlines():
         _print(name, line, output)
     return at + len(whole)

@@ -7,6 +7,7 @@ table's group commits and leaves; a broker of its own gets SIGTERM and is waited
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -99,7 +100,8 @@ def _own_kafka(options: PlayOptions, output: TextIO) -> Iterator[tuple[str, Chil
     try:
         process = Started.of(broker.pid)
         processes = {} if process is None else {"kafka": process}
-        write_endpoints(options.data, Endpoints(kafka=bootstrap, processes=processes))
+        supervisor = Started.of(os.getpid())
+        write_endpoints(options.data, Endpoints(kafka=bootstrap, supervisor=supervisor, processes=processes))
         try:
             wait_for_kafka(bootstrap, START_PATIENCE, lambda: broker.ended)
         except QuantError:

@@ -26,6 +26,7 @@ from prometheus_client import generate_latest, start_http_server
 
 from barnabas_quant import services
 from barnabas_quant.bus.dead_letters import DeadLetters
+from barnabas_quant.bus.topics import set_client_settings
 from barnabas_quant.errors import ServiceError
 from barnabas_quant.processes import check_port, split_address
 from barnabas_quant.service import ConsumerService, Context, Service, Status
@@ -35,7 +36,7 @@ REPORT = "BARNABAS_QUANT_REPORT"
 """Environment variable: the descriptor that reports are written to."""
 
 _REPORT_EVERY = 1.0  # seconds
-_NAME = re.compile("[a-z0-9][a-z0-9-]{0,60}")
+_NAME = re.compile("[a-z0-9][a-z0-9_-]{0,60}")
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,11 @@ class Report(msgspec.Struct, frozen=True):
 def service_names() -> list[str]:
     """Give the names of the services in the package, one for each module of `services/`."""
     return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(services.__path__))
+
+
+def service_files(folder: Path) -> list[Path]:
+    """Give the files of a folder of services; names that begin with an underscore are helpers."""
+    return [path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_")]
 
 
 def find_service(name: str, folder: Path | None = None) -> type[Service]:
@@ -99,7 +105,7 @@ def _service_in(module: ModuleType) -> type[Service]:
     if missing := [attribute for attribute in wanted if not hasattr(service, attribute)]:
         raise ServiceError(f"{module.__file__}: {service.__name__} does not say its {', '.join(missing)}")
     if not _NAME.fullmatch(service.name):  # it becomes the name of a file
-        raise ServiceError(f"{module.__file__}: name {service.name!r}: lower-case letters, digits and dashes only")
+        raise ServiceError(f"{module.__file__}: name {service.name!r}: lower-case letters, digits, dashes only")
     return service
 
 
@@ -108,6 +114,7 @@ def run_service(kind: type[Service], settings: Settings, metrics: str | None = N
 
     `metrics`: where to serve its own page for Prometheus, HOST:PORT. Raises QuantError.
     """
+    set_client_settings(settings.kafka_client)
     stop = threading.Event()
     status = Status()
     letters = DeadLetters(settings.bootstrap, kind.name, settings.kafka_client)

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 Partition = tuple[str, int]
 
 _COMMIT_EVERY = 1.0  # seconds
-_LONGEST_PAUSE = 5.0  # seconds between two tries of a batch
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries of a batch
 _REFUSED = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
 
 
@@ -131,7 +131,14 @@ class ConsumerService(Service):
         """
 
     def revoked(self, partitions: list[TopicPartition]) -> None:
-        """Give up partitions; what `handle` returned from is committed already."""
+        """Give up partitions in order; what `handle` returned from is committed already."""
+
+    def lost(self, partitions: list[TopicPartition]) -> None:
+        """Note that partitions were taken away, the group having heard nothing for too long.
+
+        Another member may have them by now, and go on from what was last committed. As `revoked` unless overridden.
+        """
+        self.revoked(partitions)
 
     def idle(self) -> None:
         """Be called between batches, some ten times a second. May raise StoreUnavailable."""
@@ -158,6 +165,7 @@ class _Reader:
         self._stop = service.context.stop
         self._done: dict[Partition, int] = {}  # the offset after the last record that was handled
         self._committed: dict[Partition, int] = {}
+        self._gone: set[Partition] = set()  # given up while a batch was held back
         self._commit_at = time.monotonic() + _COMMIT_EVERY
         self._complaint = ""  # what the status line says of a store that is down
         settings = service.settings
@@ -210,8 +218,12 @@ class _Reader:
             self._consumer.close()
 
     def _handle(self, messages: list[Message]) -> None:
-        """Hand a batch over, again and again while a store is down; partitions lost meanwhile are left out."""
-        pause = 0.1
+        """Hand a batch over, again and again while a store is down.
+
+        Partitions given up meanwhile are left out, even where they came back: they begin anew at what is committed.
+        """
+        pause = _FIRST_PAUSE
+        self._gone.clear()
         while messages:
             try:
                 self._service.handle(messages)
@@ -222,14 +234,13 @@ class _Reader:
                 if self._pause(pause):
                     return
                 pause = min(pause * 2, _LONGEST_PAUSE)
-                held = {(at.topic, at.partition) for at in self._consumer.assignment()}
-                messages = [message for message in messages if (message.topic(), message.partition()) in held]
+                messages = [message for message in messages if _at(message) not in self._gone]
                 continue
             break
         self._status.ready = True
         self._complain("")
         for message in messages:
-            self._done[str(message.topic()), int(message.partition() or 0)] = int(message.offset() or 0) + 1
+            self._done[_at(message)] = int(message.offset() or 0) + 1
         self._status.count(len(messages))
 
     def _pause(self, seconds: float) -> bool:
@@ -240,8 +251,7 @@ class _Reader:
             self._consumer.pause(held)
             message = self._consumer.poll(min(left, 0.1))
             if message is not None and message.error() is None:  # a partition assigned this very moment
-                at = (str(message.topic()), int(message.partition() or 0), int(message.offset() or 0))
-                self._consumer.seek(TopicPartition(*at))
+                self._consumer.seek(TopicPartition(*_at(message), int(message.offset() or 0)))
         self._consumer.resume(self._consumer.assignment())
         return self._stop.is_set()
 
@@ -325,10 +335,21 @@ class _Reader:
 
     def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._commit(wait=True)
-        self._lose(consumer, partitions)
+        self._service.revoked(partitions)
+        self._forget(partitions)
 
     def _lose(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._service.revoked(partitions)
+        log.warning("%s: partitions were taken away: %s", self._service.name, partitions)
+        self._forget(partitions)
+        self._service.lost(partitions)
+
+    def _forget(self, partitions: list[TopicPartition]) -> None:
         for at in partitions:
-            self._done.pop((at.topic, at.partition), None)
-            self._committed.pop((at.topic, at.partition), None)
+            place = (at.topic, at.partition)
+            self._done.pop(place, None)
+            self._committed.pop(place, None)
+            self._gone.add(place)
+
+
+def _at(message: Message) -> Partition:
+    return str(message.topic()), int(message.partition() or 0)

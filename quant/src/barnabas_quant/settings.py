@@ -163,7 +163,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.kafka
 
 
-_PLAIN = ("data", "kafka", "redis", "clickhouse", "gateway_listen", "metrics_listen", "primary", "seed")
+_PLAIN = (
+    "data", "kafka", "redis", "clickhouse", "redis_listen", "clickhouse_listen", "exchange_listen", "gateway_listen",
+    "metrics_listen", "primary", "seed",
+)  # fmt: skip
 
 
 def load_settings(

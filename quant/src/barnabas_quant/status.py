@@ -164,7 +164,7 @@ def metrics_page(address: str | None) -> Iterator[MetricsPage]:
     if address is None:
         yield page
         return
-    check_port(address, "metrics_listen")
+    check_port(address, "the setting metrics_listen")
     host, port = split_address(address)
     try:
         server, thread = start_http_server(port, host, page.registry)

@@ -43,15 +43,17 @@ def embedded_stores(settings: Settings, exchange: bool) -> list[Store]:
             check_port(address, "--listen", f"use the Kafka that is there with --kafka {address}")
         stores.append(_barnabas(settings))
     if settings.redis is None:
-        check_port(settings.redis_listen, "redis_listen", "use the Redis that is there with --redis URL")
+        check_port(settings.redis_listen, "the setting redis_listen", "use the Redis that is there with --redis URL")
         stores.append(_valkey(settings))
     if settings.clickhouse is None:
         check_port(
-            settings.clickhouse_listen, "clickhouse_listen", "use the ClickHouse that is there with --clickhouse URL"
+            settings.clickhouse_listen,
+            "the setting clickhouse_listen",
+            "use the ClickHouse that is there with --clickhouse URL",
         )
         stores.append(_clickhouse(settings))
     if exchange:
-        check_port(settings.exchange_listen, "exchange_listen")
+        check_port(settings.exchange_listen, "the setting exchange_listen")
         stores.append(_exchange(settings))
     return stores
 

@@ -19,8 +19,8 @@ import msgspec
 
 from barnabas_quant.endpoints import Endpoints, Started, remove_endpoints, run_folder, write_endpoints
 from barnabas_quant.errors import ChildError, QuantError
-from barnabas_quant.processes import Child
-from barnabas_quant.runner import REPORT, Report, find_service, service_names
+from barnabas_quant.processes import Child, check_port
+from barnabas_quant.runner import REPORT, Report, find_service, service_files, service_names
 from barnabas_quant.service import Service
 from barnabas_quant.settings import Settings, write_settings
 from barnabas_quant.stores import Store, embedded_stores, log_of
@@ -184,6 +184,8 @@ class Supervisor:
 
     def _start(self) -> None:
         wanted = self._wanted()
+        if "gateway" in wanted:  # said now, and not by a process that dies of it ten times
+            check_port(self._settings.gateway_listen, "the setting gateway_listen")
         exchange = any(kind.simulated(self._settings) for kind in wanted.values())
         for store in embedded_stores(self._settings, exchange):
             self._start_store(store)
@@ -284,7 +286,7 @@ class Supervisor:
             return []
         self._looked = now
         found = []
-        for path in sorted((self._data / "services").glob("*.py")):
+        for path in service_files(self._data / "services"):
             try:
                 written = path.stat().st_mtime_ns
             except OSError:  # gone again

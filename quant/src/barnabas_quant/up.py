@@ -14,6 +14,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.live import Live
 
+from barnabas_quant.bus.topics import set_client_settings
 from barnabas_quant.endpoints import only_one, read_endpoints
 from barnabas_quant.settings import Settings
 from barnabas_quant.status import (
@@ -33,6 +34,7 @@ _PRINT_EVERY = 5.0  # seconds, where the output is no terminal
 
 def up(settings: Settings, output: TextIO, seconds: float | None = None) -> None:
     """Run until told to stop, or for `seconds`. Raises QuantError where something could not start."""
+    set_client_settings(settings.kafka_client)
     stop = threading.Event()
     with stop_on_signals(stop), only_one(settings.data), metrics_page(settings.metrics_listen) as page:
         show = _Show(settings, output, page, stop, seconds)

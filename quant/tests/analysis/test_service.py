@@ -156,6 +156,7 @@ def market(exchange: str, seed: int, minutes: int) -> list[list[Trade]]:
     return stream
 
 
+@pytest.mark.long
 def test_killed_again_and_again(bootstrap: str, runner: Start, tmp_path: Path, seed: int) -> None:
     exchange = f"venue{seed}"
     stream = market(exchange, seed, minutes=6)
@@ -247,6 +248,7 @@ def check_readings(closed: Sequence[Kline], readings: Sequence[Reading]) -> None
     assert expected
 
 
+@pytest.mark.long
 def test_partitions_change_hands(bootstrap: str, runner: Start, tmp_path: Path, seed: int) -> None:
     """A second member takes half of the partitions over and gives them back; bars go on without a break."""
     exchange = f"venue{seed}"

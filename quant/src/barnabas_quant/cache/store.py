@@ -143,7 +143,12 @@ class Cache:
 
     def read(self, key: str) -> bytes | None:
         """Give an entry's JSON; None where there is none (any more)."""
-        value: bytes | None = self._ask(lambda: self._redis.get(key))
+        try:
+            value: bytes | None = self._ask(lambda: self._redis.get(key))
+        except redis.ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            return None  # a list, a hash, ... of somebody else's: the next write takes its place
         return value
 
     def close(self) -> None:

@@ -32,6 +32,7 @@ from barnabas_quant.gateway.market import Market
 from barnabas_quant.gateway.openapi import Operation, Parameter, document, page
 from barnabas_quant.gateway.sockets import Sockets
 from barnabas_quant.history import ClickHouseError
+from barnabas_quant.model.markets import VENUES, listing_of
 
 _SYMBOL = re.compile(r"[A-Za-z0-9._\-]{1,40}\Z")
 _WORD = re.compile(r"[a-z0-9_]{1,40}\Z")
@@ -144,12 +145,12 @@ class _Api:
         return handle
 
     async def price(self, request: Request) -> Response:
-        symbol, exchange = _instrument(request)
+        symbol, exchange = self._instrument(request)
         found = await self._market.prices.latest(symbol, exchange)
         return _json(found) if found else self._unknown(symbol, exchange)
 
     async def klines(self, request: Request) -> Response:
-        symbol, exchange = _instrument(request)
+        symbol, exchange = self._instrument(request)
         interval = request.query_params.get("interval", "1m")
         if not _INTERVAL.match(interval):
             raise BadRequest(f"interval: not an interval such as 1m or 1h: {interval!r}")
@@ -157,7 +158,7 @@ class _Api:
         if source not in (None, "venue", "computed"):
             raise BadRequest("source: venue or computed")
         found = await self._market.klines(
-            exchange or self._market.primary,
+            exchange,
             symbol,
             interval,
             _number(request, "start", 0, 2**53),
@@ -168,16 +169,16 @@ class _Api:
         return _json(found) if found else self._unknown(symbol, exchange)
 
     async def orderbook(self, request: Request) -> Response:
-        symbol, exchange = _instrument(request)
+        symbol, exchange = self._instrument(request)
         depth = _number(request, "depth", 1, 1000, 20) or 20
-        found = await self._market.book(exchange or self._market.primary, symbol, depth)
+        found = await self._market.book(exchange, symbol, depth)
         return _json(found) if found else self._unknown(symbol, exchange)
 
     async def trades(self, request: Request) -> Response:
-        symbol, exchange = _instrument(request)
+        symbol, exchange = self._instrument(request)
         limit = _number(request, "limit", 1, 1000, 100) or 100
         before = _number(request, "before", 0, 2**63 - 1)
-        found = await self._market.trades(exchange or self._market.primary, symbol, limit, before)
+        found = await self._market.trades(exchange, symbol, limit, before)
         return _json(found) if found else self._unknown(symbol, exchange)
 
     async def symbols(self, request: Request) -> Response:
@@ -206,9 +207,18 @@ class _Api:
         )
         return _json(health, 200 if stores["kafka"].answers else 503)
 
-    def _unknown(self, symbol: str, exchange: str | None) -> Response:
-        where = exchange or self._market.primary
-        return _json(Failure("unknown_symbol", f"no {symbol} at {where}; /api/v1/symbols lists what there is"), 404)
+    def _instrument(self, request: Request) -> tuple[str, str]:
+        """Read symbol and venue, the symbol of a share in the platform's spelling. Raises BadRequest, SymbolError."""
+        symbol = request.path_params["symbol"]
+        if not _SYMBOL.match(symbol):
+            raise BadRequest(f"symbol: letters, digits, dot, dash and underscore, 40 at most: {symbol[:60]!r}")
+        exchange = request.query_params.get("exchange", self._market.primary)
+        if not _WORD.match(exchange):
+            raise BadRequest(f"exchange: not a venue's name: {exchange[:60]!r}")
+        return (listing_of(symbol).symbol if exchange in VENUES else symbol), exchange
+
+    def _unknown(self, symbol: str, exchange: str) -> Response:
+        return _json(Failure("unknown_symbol", f"no {symbol} at {exchange}; /api/v1/symbols lists what there is"), 404)
 
 
 def _since(begun: float) -> float:
@@ -217,16 +227,6 @@ def _since(begun: float) -> float:
 
 def _json(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
-
-
-def _instrument(request: Request) -> tuple[str, str | None]:
-    symbol = request.path_params["symbol"]
-    if not _SYMBOL.match(symbol):
-        raise BadRequest(f"symbol: letters, digits, dot, dash and underscore, 40 at most: {symbol[:60]!r}")
-    exchange = request.query_params.get("exchange")
-    if exchange is not None and not _WORD.match(exchange):
-        raise BadRequest(f"exchange: not a venue's name: {exchange[:60]!r}")
-    return symbol, exchange
 
 
 def _number(request: Request, name: str, least: int, most: int, default: int | None = None) -> int | None:

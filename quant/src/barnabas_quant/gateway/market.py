@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Literal
 
 import msgspec
@@ -15,10 +16,13 @@ from barnabas_quant.gateway.answers import Bar, Bars, Book, Symbol, TradeRow, Tr
 from barnabas_quant.gateway.newest import Newest
 from barnabas_quant.gateway.prices import Prices
 from barnabas_quant.gateway.reader import Event
-from barnabas_quant.history import AsyncClickHouse
+from barnabas_quant.history import AsyncClickHouse, ClickHouseError
 from barnabas_quant.model import Kline
+from barnabas_quant.model.markets import listing_of
 from barnabas_quant.service import Status
 from barnabas_quant.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class _KlineRow(Bar, frozen=True, kw_only=True):
@@ -103,6 +107,8 @@ class Market:
         if kind == "tick":
             exchange, _, symbol = rest.partition(":")
             self._heard[exchange, symbol] = event.produced
+        elif kind == "stock":
+            self._heard[listing_of(rest).venue, rest] = event.produced
         elif kind == "kline":
             exchange, symbol, interval = rest.split(":")
             source = (event.series or "").rpartition("@")[2]
@@ -181,6 +187,8 @@ class Market:
                 return self._book_of(_book(value), exchange, symbol, depth, "redis")
         except StoreUnavailable:
             down += 1
+        except msgspec.DecodeError as error:  # somebody else's value under our key
+            log.warning("%s: %s", book_key(exchange, symbol), error)
         try:
             rows = await self._history.rows(_BOOK, _BookRow, exchange=exchange, symbol=symbol)
         except StoreUnavailable:
@@ -210,7 +218,7 @@ class Market:
             try:
                 rows = await self._history.rows(_SYMBOLS, _SymbolRow)
                 self._known = {(row.exchange, row.symbol): row.last_ms for row in rows}
-            except StoreUnavailable:
+            except (StoreUnavailable, ClickHouseError):  # the latter: its tables are not made yet
                 pass  # asked again next time
         last = {**(self._known or {}), **self._heard}
         return [Symbol(exchange=at[0], symbol=at[1], last_ms=last[at]) for at in sorted(last)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from barnabas_quant.bus.partitioner import partition_of
 from barnabas_quant.bus.ranges import RangeReader
@@ -23,15 +23,17 @@ class Newest:
         self._lock = threading.Lock()
         self._counts: dict[str, int] = {}
 
-    def find(self, topic: str, key: bytes) -> tuple[bytes, int] | None:
-        """Give value and Kafka's timestamp (milliseconds) of the newest record of a key; None where there is none.
+    def find(
+        self, topic: str, key: bytes, place: Callable[[bytes, int], int] = partition_of
+    ) -> tuple[bytes, int, int] | None:
+        """Give value, Kafka's timestamp (milliseconds) and offset of the newest record of a key; None: there is none.
 
-        Raises BusError where Kafka does not answer.
+        `place` gives the partition of the key among so many. Raises BusError where Kafka does not answer.
         """
         with self._lock:
             if topic not in self._counts:
                 self._counts |= partition_counts(self._bootstrap, [topic], 2.0)
-            at = (topic, partition_of(key, self._counts[topic]))
+            at = (topic, place(key, self._counts[topic]))
             with RangeReader(self._bootstrap) as reader:
                 low, end = reader.bounds([at])[at]
                 stride, looked = _FIRST_STRIDE, 0
@@ -40,7 +42,8 @@ class Newest:
                     found = None
                     for message in reader.read({at: (start, end)}):
                         if message.key() == key:
-                            found = (bytes(message.value() or b""), int(message.timestamp()[1]))
+                            produced, offset = int(message.timestamp()[1]), int(message.offset() or 0)
+                            found = (bytes(message.value() or b""), produced, offset)
                     if found is not None:
                         return found
                     looked += end - start

@@ -1,5 +1,7 @@
 """The route of the latest price: Redis first, then ClickHouse (and Redis filled again), then the topic itself.
 
+Shares are in no table: for them the topic is the history, and Redis is filled from it.
+
 A store that is down is passed over and said to be: each answer names where it came from and how old it is. Age is that
 on the stream's own clock: how late the record reached the feed, and how long ago it was produced.
 """
@@ -15,10 +17,12 @@ import msgspec
 
 from barnabas_quant.cache import Cache, short_tick_key, tick_key
 from barnabas_quant.cache.store import lifetime, now_ms, tick_entry
-from barnabas_quant.errors import BusError, StoreUnavailable
+from barnabas_quant.errors import BusError, RecordError, StoreUnavailable
 from barnabas_quant.gateway.newest import Newest
 from barnabas_quant.history import AsyncClickHouse, ClickHouseError
 from barnabas_quant.model import Tick
+from barnabas_quant.model.markets import VENUES, listing_of
+from barnabas_quant.model.stock import Stock, decode_stock
 
 log = logging.getLogger(__name__)
 
@@ -85,22 +89,16 @@ class Prices:
         self._primary = primary
         self._now = now
 
-    async def latest(self, symbol: str, exchange: str | None) -> Price | None:
+    async def latest(self, symbol: str, exchange: str) -> Price | None:
         """Give the price; None where no store that answers knows the symbol.
 
-        Raises StoreUnavailable where none of the three answers.
+        Raises StoreUnavailable where none of the three answers, SymbolError for no symbol of a venue of shares.
         """
-        exchange = exchange or self._primary
+        if exchange in VENUES:
+            return await self._latest_share(symbol, exchange)
         down: list[str] = []
-        try:
-            value = await asyncio.to_thread(self._cache.read, tick_key(exchange, symbol))
-            if value is not None:
-                return self._answer(_cached(value), "redis", down)
-        except StoreUnavailable as error:
-            log.debug("%s", error)
-            down.append("redis")
-        except msgspec.DecodeError as error:  # somebody else's value under our key
-            log.warning("%s: %s", tick_key(exchange, symbol), error)
+        if (held := await self._held(exchange, symbol, down)) is not None:
+            return self._answer(held, "redis", down)
         try:
             rows = await self._history.rows(_LATEST, _Cached, exchange=exchange, symbol=symbol)
             if rows:
@@ -120,13 +118,55 @@ class Prices:
             return None
         if found is None:
             return None
-        value, produced = found
+        value, produced, _ = found
         try:
             tick = msgspec.json.decode(value, type=Tick)
         except msgspec.DecodeError as error:
             log.warning("the newest tick of %s:%s: %s", exchange, symbol, error)
             return None
         return self._answer(_Cached(**msgspec.structs.asdict(tick), produced=produced), "kafka", down)
+
+    async def _latest_share(self, symbol: str, exchange: str) -> Price | None:
+        """Give the price of a share. Raises SymbolError, StoreUnavailable."""
+        listing = listing_of(symbol)
+        if listing.venue != exchange:
+            return None
+        down: list[str] = []
+        if (held := await self._held(exchange, listing.symbol, down)) is not None:
+            return self._answer(held, "redis", down)
+        key = listing.symbol.encode()
+        try:
+            found = await asyncio.to_thread(
+                self._newest.find, Stock.topic, key, lambda _, partitions: listing.partition(partitions)
+            )
+        except BusError as error:
+            if down:
+                raise StoreUnavailable(f"Redis and Kafka do not answer: {error}") from error
+            return None
+        if found is None:
+            return None
+        value, produced, offset = found
+        try:
+            tick = decode_stock(value).tick(produced, offset)
+        except RecordError as error:
+            log.warning("the newest record of %s: %s", listing.symbol, error)
+            return None
+        row = _Cached(**msgspec.structs.asdict(tick), produced=produced)
+        if not down:
+            await asyncio.to_thread(self._fill, row)
+        return self._answer(row, "kafka", down)
+
+    async def _held(self, exchange: str, symbol: str, down: list[str]) -> _Cached | None:
+        """Give what Redis holds; where it does not answer, put it among those that are down."""
+        try:
+            value = await asyncio.to_thread(self._cache.read, tick_key(exchange, symbol))
+            return None if value is None else _cached(value)
+        except StoreUnavailable as error:
+            log.debug("%s", error)
+            down.append("redis")
+        except msgspec.DecodeError as error:  # somebody else's value under our key
+            log.warning("%s: %s", tick_key(exchange, symbol), error)
+        return None
 
     def _answer(self, tick: _Cached, source: Literal["redis", "clickhouse", "kafka"], down: list[str]) -> Price:
         fields = {name: getattr(tick, name) for name in Price.__struct_fields__ if hasattr(tick, name)}

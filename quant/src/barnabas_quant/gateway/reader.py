@@ -17,14 +17,14 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, Topic
 from barnabas_quant.bus.topics import client_settings, partition_counts
 from barnabas_quant.errors import BusError
 from barnabas_quant.model import Kline, OrderBook, Tick, Trade
+from barnabas_quant.model.stock import Stock, decode_stock, encode_stock
+from barnabas_quant.model.trade_signal import TradeSignal
 from barnabas_quant.service import Status
 from barnabas_quant.settings import Settings
 
 log = logging.getLogger(__name__)
 
-STOCK_TOPIC = "stock-realtime"
-SIGNAL_TOPIC = "trade-signal"
-TOPICS = (Tick.topic, Trade.topic, Kline.topic, OrderBook.topic, STOCK_TOPIC, SIGNAL_TOPIC)
+TOPICS = (Tick.topic, Trade.topic, Kline.topic, OrderBook.topic, Stock.topic, TradeSignal.topic)
 
 _BATCH = 5000
 _WAIT = 0.005  # seconds that a batch may take to come together: this is what a tick waits at most
@@ -67,14 +67,9 @@ class _Book(msgspec.Struct):
     type: Literal["snapshot", "diff"]
 
 
-class _Stock(msgspec.Struct):
-    symbol: _Name
-
-
 _named = msgspec.json.Decoder(_Named).decode
 _bar = msgspec.json.Decoder(_Bar).decode
 _book = msgspec.json.Decoder(_Book).decode
-_stock = msgspec.json.Decoder(_Stock).decode
 _any = msgspec.json.Decoder(dict[str, object]).decode
 
 
@@ -99,9 +94,10 @@ def event_of(topic: str, value: bytes, produced: int) -> Event:
             return Event(f"depth:{book.exchange}:{book.symbol}", None, value, produced)
         stream = f"book:{book.exchange}:{book.symbol}"
         return Event(stream, stream, value, produced)
-    if topic == STOCK_TOPIC:
-        stream = f"stock:{_stock(value).symbol}"
-        return Event(stream, stream, value, produced)
+    if topic == Stock.topic:
+        stock = decode_stock(value)
+        stream = f"stock:{stock.symbol}"
+        return Event(stream, stream, encode_stock(stock), produced)
     _any(value)
     return Event("signal", None, value, produced)
 

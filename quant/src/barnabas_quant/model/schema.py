@@ -52,7 +52,8 @@ def make_schema(name: str) -> dict[str, Any]:
     topic, make = _MADE[name]
     made = make()
     (record,) = made["$defs"].values()
-    record["description"] = inspect.cleandoc(record["description"])
+    told = inspect.cleandoc(record["description"]).split("\n\n")
+    record["description"] = "\n\n".join(part for part in told if not part.startswith("Raises "))  # Python's alone
     plain: dict[str, Any] = _standard({"$schema": _DIALECT, "$id": f"{name}.json", "x-topic": topic, **record})
     return plain
 

@@ -26,6 +26,7 @@ from msgspec import Raw
 from barnabas_quant.errors import RecordError, SymbolError
 from barnabas_quant.model.markets import Listing, listing_of
 from barnabas_quant.model.money import DecimalText, units
+from barnabas_quant.model.records import Tick
 
 MAX_BYTES = 65_536
 """Bytes of the longest record that is decoded."""
@@ -93,6 +94,18 @@ class Stock(msgspec.Struct, frozen=True, kw_only=True):
             now = produced // 1000 + _OFFSET + _AHEAD
             day = (now - second) // _DAY
         return (day * _DAY + second - _OFFSET) * 1_000_000
+
+    def tick(self, produced: int, offset: int) -> Tick:
+        """Make a tick of it, as the cache and the gateway have it; `produced` and `offset` are those of its record.
+
+        Its id is the offset: a symbol keeps to one partition. It counts as received when it happened: a record does not
+        say more, and a session of years ago that is played now is as fresh as its records are.
+        """
+        listing, time = self.listing, self.event_time(produced)
+        return Tick(
+            exchange=listing.venue, symbol=listing.symbol, kind="trade", price=self.price, bid=None, bid_size=None,
+            ask=None, ask_size=None, update_id=offset, event_time=time, receive_time=time,
+        )  # fmt: skip
 
     def fingerprint(self) -> int:
         """Fold symbol, time, price and volume into an unsigned 64-bit number; 10.5 and 10.50 are the same."""

@@ -2,7 +2,7 @@
 
 Of a batch only the last trade and the last quote of each symbol, the last of each candle and the last snapshot of each
 book are written: what came before them was never to be read. Diffs of books are not cached; the feeds write snapshots
-of the rebuilt book at an interval.
+of the rebuilt book at an interval. A record of stock-realtime is a tick of its venue: `market_data:tick:sse:600519`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from barnabas_quant.cache.store import (
 )
 from barnabas_quant.errors import SettingsError
 from barnabas_quant.model import Kline, OrderBook, Tick
+from barnabas_quant.model.stock import Stock, decode_stock
 from barnabas_quant.service import ConsumerService, Context
 
 _Number = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]  # Redis' scripts compute with doubles
@@ -70,7 +71,7 @@ class CacheWriter(ConsumerService):
     name = "cache"
     summary = "keeps the newest tick, candle and book of each symbol in Redis"
     group = "cache"
-    topics = (Tick.topic, Kline.topic, OrderBook.topic)
+    topics = (Tick.topic, Kline.topic, OrderBook.topic, Stock.topic)
     needs = ("redis",)
 
     def __init__(self, context: Context) -> None:
@@ -85,6 +86,7 @@ class CacheWriter(ConsumerService):
             Tick.topic: gathered.tick,
             Kline.topic: gathered.kline,
             OrderBook.topic: gathered.book,
+            Stock.topic: gathered.stock,
         }
         bad: list[tuple[Message, str]] = []
         for message in messages:
@@ -108,6 +110,7 @@ class _Gathered:
         self._primary = primary
         self._now = now
         self._ticks: dict[tuple[str, str], dict[str, tuple[Message, _Tick]]] = {}
+        self._stocks: dict[str, tuple[Message, Stock]] = {}
         self._klines: dict[str, tuple[Message, _Kline]] = {}
         self._books: dict[str, tuple[Message, _Book]] = {}
 
@@ -118,6 +121,10 @@ class _Gathered:
         if held is None or tick.update_id > held[1].update_id:
             kinds.pop(tick.kind, None)  # put behind the other kind: the two are written in the order of their topic
             kinds[tick.kind] = (message, tick)
+
+    def stock(self, message: Message) -> None:
+        stock = decode_stock(message.value())
+        self._stocks[stock.symbol] = (message, stock)
 
     def kline(self, message: Message) -> None:
         kline = _decode_kline(message.value() or b"")
@@ -139,9 +146,7 @@ class _Gathered:
         """Give the writes; what is too old for the cache is left out."""
         entries = []
         for (exchange, symbol), kinds in self._ticks.items():
-            keys = [tick_key(exchange, symbol)]
-            if exchange == self._primary:
-                keys.append(short_tick_key(symbol))
+            keys = self._tick_keys(exchange, symbol)
             trade_id = quote_id = -1
             for kind, (message, tick) in kinds.items():
                 if kind == "trade":
@@ -151,6 +156,13 @@ class _Gathered:
                 if (left := self._left(message, tick)) > 0:
                     value = self._stamped(message)
                     entries += [tick_entry(key, value, kind, trade_id, quote_id, left) for key in keys]
+        for message, stock in self._stocks.values():
+            produced, offset = int(message.timestamp()[1]), int(message.offset() or 0)
+            if (left := lifetime(None, 0, produced, self._now)) > 0:
+                share = stock.tick(produced, offset)
+                value = stamped(msgspec.json.encode(share), produced, offset)
+                keys = self._tick_keys(share.exchange, share.symbol)
+                entries += [tick_entry(key, value, share.kind, offset, -1, left) for key in keys]
         for key, (message, kline) in self._klines.items():
             if (left := self._left(message, kline)) > 0:
                 venue = kline.source == "venue"
@@ -160,6 +172,10 @@ class _Gathered:
             if (left := self._left(message, book)) > 0:
                 entries.append(book_entry(key, self._stamped(message), book.last_update_id, left))
         return entries
+
+    def _tick_keys(self, exchange: str, symbol: str) -> list[str]:
+        keys = [tick_key(exchange, symbol)]
+        return [*keys, short_tick_key(symbol)] if exchange == self._primary else keys
 
     def _left(self, message: Message, record: _Tick | _Kline | _Book) -> int:
         return lifetime(record.event_time, record.receive_time, int(message.timestamp()[1]), self._now)

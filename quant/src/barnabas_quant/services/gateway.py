@@ -37,7 +37,7 @@ class GatewayService(Service):
         settings = self.settings
         if settings.redis is None or settings.clickhouse is None:
             raise SettingsError("the gateway asks Redis and ClickHouse: give --redis URL and --clickhouse URL")
-        check_port(settings.gateway_listen, "gateway_listen")
+        check_port(settings.gateway_listen, "the setting gateway_listen")
         ensure_topics(settings.bootstrap, topic_specs(TOPICS), settings.kafka_client)
         asyncio.run(self._serve())
 
