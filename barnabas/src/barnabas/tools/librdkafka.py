@@ -136,8 +136,8 @@ def _sasl(login: Login) -> dict[str, object]:
         config["oauth_cb"] = lambda _: _token(login)
     elif login.options.get("tokenauth", "").lower() == "true":
         raise ConfigError(
-            "tokenauth=true: librdkafka, which moves the records, cannot log in with a delegation token. Give a user and "
-            "a password of this listener, or use a tool that only asks and changes (kafka-topics, kafka-configs, ...)"
+            "tokenauth=true: librdkafka, which moves the records, cannot log in with a delegation token. Give a user "
+            "and a password of this listener, or use a tool that only asks and changes (kafka-topics, ...)"
         )
     else:
         config |= {"sasl.username": login.options["username"], "sasl.password": login.options["password"]}
