@@ -140,7 +140,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which random market the simulated exchange plays."""
 
     replay: Replay = Replay()
-    ashare: Replay = Replay()
+    ashare: Replay = Replay(speed=20.0)
     quotes: Quotes = Quotes()
     history: History = History()
     gateway: Gateway = Gateway()

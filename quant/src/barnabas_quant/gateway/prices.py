@@ -68,7 +68,7 @@ _LATEST = """
 SELECT exchange, symbol, toString(kind) AS kind, update_id, price, bid, bid_size, ask, ask_size,
        event_time, receive_time, produced
 FROM market_ticks WHERE exchange = {exchange:String} AND symbol = {symbol:String}
-ORDER BY timestamp DESC LIMIT 1
+ORDER BY timestamp DESC, kafka_offset DESC LIMIT 1
 """
 
 

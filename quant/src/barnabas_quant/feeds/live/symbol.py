@@ -423,7 +423,8 @@ class SymbolState:
     # ---------------------------------------------------------------- gaps
 
     def _gap(self, stream: str, last_id: int | None, next_id: int, now: int, cause: str, filled: bool) -> None:
-        self._counts.gaps += 1
+        if last_id is not None:  # what lies before the very first record is no fault
+            self._counts.gaps += 1
         gap = Gap(
             exchange=self.exchange,
             symbol=self.symbol,
