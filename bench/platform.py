@@ -189,8 +189,8 @@ def feed(bench: Bench) -> Row:
     return ("exchange to topic, ticks/s", f"{rate:,.0f}", f"{rate / GOAL:.2f} of {GOAL:,}; cores: {shares}")
 
 
-def fill(bench: Bench, ticks: int) -> None:
-    """Write ticks and their trades as the feed writes them, straight from a producer."""
+def fill(bench: Bench, ticks: int, base: int = 0) -> None:
+    """Write ticks and a tenth as many trades as the feed writes them; ids begin at `base`."""
     from confluent_kafka import Producer
 
     from barnabas_quant.bus import ensure_topics
@@ -204,7 +204,7 @@ def fill(bench: Bench, ticks: int) -> None:
                          "compression.type": "lz4", "queue.buffering.max.messages": 1_000_000})  # fmt: skip
     now = time.time_ns() // 1000
     writers = [(f"binance:S{n}".encode(), tick_writer("binance", f"S{n}")) for n in range(20)]
-    for number in range(ticks):
+    for number in range(base, base + ticks):
         key, write = writers[number % 20]
         price = f"{60_000 + number % 977}.{number % 100:02d}000000"
         quote = (price, "1.50000000", f"{60_978 + number % 977}.00000000", "0.25000000")
@@ -245,7 +245,7 @@ def consumers(bench: Bench, ticks: int) -> list[Row]:
                     f"{rate / GOAL:.2f} of {GOAL:,}; {rate / bare:.2f} of bare",
                 )
             )
-        fill(bench, ticks)
+        fill(bench, ticks, ticks)
         rate = worked_off(bench, ["cache", "history", "analysis"], ticks + ticks // 10)
         rows.append(
             (
@@ -285,7 +285,7 @@ def worked_off(bench: Bench, names: list[str], records: int) -> float:
         ports = [stack.enter_context(bench.service(name))[0] for name in names]
         first: dict[int, tuple[float, float]] = {}
         last = dict.fromkeys(ports, (0.0, 0.0))
-        deadline = time.monotonic() + 600
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             now = time.monotonic()
             for port in ports:
@@ -297,6 +297,8 @@ def worked_off(bench: Bench, names: list[str], records: int) -> float:
             if first.keys() == set(ports) and all(now - last[port][0] > 2 for port in ports):
                 break
             time.sleep(0.05)
+        if idle := [name for name, port in zip(names, ports, strict=True) if port not in first]:
+            raise SystemExit(f"{', '.join(idle)} worked off nothing within two minutes")
         return min((last[port][1] - first[port][1]) / max(0.001, last[port][0] - first[port][0]) for port in ports)
 
 
