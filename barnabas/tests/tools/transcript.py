@@ -10,9 +10,10 @@
 
 `{kafka}` is the broker's address, `{n}` begins the names of this run, `{tmp}` is a folder, `{logs}` one with the files
 of `prepared_logs.py`. `write FILE` makes a file of its input, `cat FILE` shows one; `produce BROKER TOPIC PARTITION
-COUNT [TIME]` writes records 0, 1, ... a millisecond apart; `transact BROKER ID TOPIC` leaves a transaction open; `keep
-NAME PATTERN` takes what the pattern's group finds in the last command's output for a name of the next ones, which is
-masked, too. Lines that begin with `1>`, `2>` and `=` are there in recorded transcripts alone.
+COUNT [TIME]` writes records 0, 1, ... a millisecond apart; `pile BROKER TOPIC PARTITION MEGABYTES` writes so much that
+no fetch takes all of it; `transact BROKER ID TOPIC` leaves a transaction open; `keep NAME PATTERN` takes what the
+pattern's group finds in the last command's output for a name of the next ones, which is masked, too. Lines that begin
+with `1>`, `2>` and `=` are there in recorded transcripts alone.
 """
 
 from __future__ import annotations
@@ -203,6 +204,17 @@ def produce(broker: str, topic: str, partition: str, count: str, time: str = "10
         raise TimeoutError(f"cannot write to {topic}")
 
 
+def pile(broker: str, topic: str, partition: str, megabytes: str) -> None:
+    """Write some megabytes, a batch each."""
+    from confluent_kafka import Producer
+
+    producer = Producer({"bootstrap.servers": broker, "batch.num.messages": 1})
+    for _ in range(int(megabytes)):
+        producer.produce(topic, bytes(900_000), partition=int(partition))
+    if producer.flush(30):
+        raise TimeoutError(f"cannot write to {topic}")
+
+
 _OPEN: list[object] = []
 
 
@@ -247,8 +259,8 @@ def play(
             Path(words[1]).write_text(filled.input, encoding="utf-8")
             done.append(replace(case, status=0))
             continue
-        if words[0] in ("produce", "transact"):
-            {"produce": produce, "transact": transact}[words[0]](*words[1:])
+        if words[0] in ("produce", "pile", "transact"):
+            {"produce": produce, "pile": pile, "transact": transact}[words[0]](*words[1:])
             done.append(replace(case, status=0))
             continue
         if words[0] == "keep":
