@@ -14,18 +14,16 @@ file that begins alike is noticed.
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import msgspec
 
-from barnabas_quant.errors import FrameError, QuantError
+from barnabas_quant.errors import FrameError
 from barnabas_quant.feeds.binance import SPOT, USD_M
+from barnabas_quant.feeds.lines import read_lines
 from barnabas_quant.model import Frame
 
 MAX_LINE = 16 * 1024 * 1024
@@ -60,7 +58,7 @@ class Capture:
 
     def __init__(self, path: Path, exchange: str | None = None) -> None:
         self.path = path
-        first = next(_lines(path), b"")
+        first = next(read_lines(path, MAX_LINE), b"")
         self.exchange = exchange or self._recognise()
         self.identity = f"capture-{blake2b(first, digest_size=8).hexdigest()}@{self.exchange}"
 
@@ -68,7 +66,7 @@ class Capture:
         """Give every frame in order, its line number as sequence; hand each line that is none to `report`."""
         symbol: str | None = None  # a depth snapshot without a name belongs to the symbol whose depth came last
         number = 0
-        lines = _lines(self.path)
+        lines = read_lines(self.path, MAX_LINE)
         while True:
             try:
                 line = next(lines, None)
@@ -123,23 +121,3 @@ def _parse(number: int, line: bytes, symbol: str | None) -> Frame | None:
 
 def _to_nanoseconds(seconds: bytes, fraction: bytes | None) -> int:
     return int(seconds) * 10**9 + int((fraction or b"").ljust(9, b"0"))
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    """Give the file's lines without their ends. Raises FrameError where a gzip stream breaks off or is damaged."""
-    try:
-        with path.open("rb") as raw:
-            magic = raw.read(2)
-            raw.seek(0)
-            file = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if magic == b"\x1f\x8b" else raw
-            while line := file.readline(MAX_LINE + 1):
-                end = line
-                while len(end) > MAX_LINE and not end.endswith(b"\n"):  # keep the start, pass over the rest
-                    end = file.readline(MAX_LINE + 1)
-                    if not end:
-                        break
-                yield line.rstrip(b"\r\n")
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FrameError(f"the compressed file is damaged here: {error}") from error
-    except OSError as error:
-        raise QuantError(f"cannot read the capture {path}: {error.strerror}") from error
