@@ -431,7 +431,7 @@ def size(bench: Bench, minutes: int) -> list[Row]:
     from barnabas_quant.bus.producer import encode
     from barnabas_quant.feeds import BinanceDecoder, Simulator
     from barnabas_quant.history import ClickHouse, migrate
-    from barnabas_quant.history.rows import row, table_of
+    from barnabas_quant.history.rows import row, table_and_value
 
     raw: dict[str, int] = {}
     rows: dict[str, list[bytes]] = {}
@@ -440,7 +440,7 @@ def size(bench: Bench, minutes: int) -> list[Row]:
         for frame in simulator.minute(minute, 1_700_000_040_000 + minute * 60_000):
             for record in decoder.records(frame):
                 value = encode(record)
-                table, _ = table_of(record.topic, value)
+                table, value = table_and_value(record.topic, value)
                 raw[table] = raw.get(table, 0) + len(value)
                 rows.setdefault(table, []).append(
                     row(value, "00000000-0000-4000-8000-000000000000", 3, offset, 1_700_000_000_000 + offset // 7)

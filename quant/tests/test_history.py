@@ -16,14 +16,15 @@ import pytest
 from confluent_kafka import Producer
 
 from barnabas_quant.bus import MARKET_TOPICS, ensure_topics, partition_counts, read_records
+from barnabas_quant.bus.producer import encode
 from barnabas_quant.errors import SettingsError
 from barnabas_quant.feeds import Simulator
 from barnabas_quant.feeds.recording import write_capture
 from barnabas_quant.history import ClickHouse as Client
 from barnabas_quant.history import ClickHouseError, migrate
 from barnabas_quant.history.migrations import adapted, migrations
-from barnabas_quant.history.rows import TABLES, row, table_of
-from barnabas_quant.model import Kline, OrderBook, Tick, Trade
+from barnabas_quant.history.rows import TABLES, row, table_and_value
+from barnabas_quant.model import Gap, Kline, OrderBook, Tick, Trade
 
 from .conftest import START
 from .stores import ClickHouse
@@ -170,11 +171,14 @@ def test_a_record_that_cannot_be_read_becomes_a_dead_letter(
         json.dumps({**good, "price": "12345678901.0"}).encode(),
         json.dumps({**good, "trade_time": 10**17}).encode(),
         json.dumps({**good, "symbol": ""}).encode(),
-        json.dumps(good)[:-1].encode() + b',"kafka_offset":7}',  # only ClickHouse sees what is wrong with this one
+        json.dumps({**good, "symbol": 'a"b'}).encode(),
+        json.dumps(good).encode() * 2,
+        json.dumps({**good, "trade_id": 10**19}).encode(),
     ]  # fmt: skip
     producer = Producer({"bootstrap.servers": own_kafka})
-    for number in range(30):
-        producer.produce(Trade.topic, json.dumps({**good, "trade_id": number}).encode(), b"binance:X")
+    for number in range(30):  # in another form than the feeds', and with a field that would name another place
+        record = {**good, "trade_id": number, "kafka_offset": 7}
+        producer.produce(Trade.topic, json.dumps(record).encode(), b"binance:X")
         if number < len(bad):
             producer.produce(Trade.topic, bad[number], b"binance:X")
     producer.flush(20)
@@ -226,25 +230,77 @@ def test_the_same_files_make_a_replicated_cluster() -> None:
         adapted("x", "a'b")
 
 
-@pytest.mark.parametrize(
-    ("topic", "fields", "table"),
-    [
-        (Tick.topic, {"kind": "quote", "price": None, "bid": "1", "bid_size": "2", "ask": "3", "ask_size": "4",
-                      "update_id": 1, "event_time": None}, "market_ticks"),
-        (OrderBook.topic, {"type": "diff", "first_update_id": 1, "last_update_id": 2, "previous_update_id": None,
-                           "bids": [["1", "0"]], "asks": [], "event_time": 5}, "market_orderbook_diffs"),
-        (OrderBook.topic, {"type": "snapshot", "first_update_id": 1, "last_update_id": 2, "previous_update_id": None,
-                           "bids": [], "asks": [], "event_time": None}, "market_orderbooks"),
-        (Kline.topic, {"interval": "1m", "open_time": 1, "close_time": 2, "open": "1", "high": "1", "low": "1",
-                       "close": "1", "volume": "0", "quote_volume": "0", "trades": 0, "closed": True,
-                       "source": "venue", "event_time": 1}, "market_klines"),
-    ],
-)  # fmt: skip
+FORMS = [
+    (Tick.topic, {"kind": "quote", "price": None, "bid": "9999999999.99999999", "bid_size": f"{'9' * 30}.99999999",
+                  "ask": "0.00000001", "ask_size": "4", "update_id": 10**19 - 1, "event_time": None,
+                  "receive_time": 4 * 10**15 - 1}, "market_ticks"),
+    (Trade.topic, {"trade_id": 0, "price": "1", "quantity": "0", "buyer_is_maker": True, "event_time": 1,
+                   "trade_time": 10**15 - 1, "receive_time": 1, "first_trade_id": None, "last_trade_id": 2**63 + 1},
+     "market_trades"),
+    (OrderBook.topic, {"type": "diff", "first_update_id": 1, "last_update_id": 2, "previous_update_id": None,
+                       "bids": [["1", "0"], ["0.5", "2.5"]], "asks": [], "event_time": 5, "receive_time": 1},
+     "market_orderbook_diffs"),
+    (OrderBook.topic, {"type": "snapshot", "first_update_id": 1, "last_update_id": 2, "previous_update_id": None,
+                       "bids": [["9999999999", f"{'9' * 30}"]], "asks": [["2", "3"]], "event_time": None,
+                       "receive_time": 1}, "market_orderbooks"),
+    (Kline.topic, {"interval": "1m", "open_time": 1, "close_time": 2, "open": "1", "high": "1", "low": "1",
+                   "close": "1", "volume": "0", "quote_volume": "0", "trades": 0, "closed": True, "source": "venue",
+                   "event_time": 1, "receive_time": 1}, "market_klines"),
+    (Gap.topic, {"stream": "trade", "last_id": None, "next_id": 7, "from_time": 1, "to_time": 2,
+                 "cause": 'a "cause"', "filled": False}, "market_gaps"),
+]  # fmt: skip
+RECORDS = {record.topic: record for record in (Tick, Trade, OrderBook, Kline, Gap)}
+
+
+@pytest.mark.parametrize(("topic", "fields", "table"), FORMS)
 def test_each_record_has_its_table(topic: str, fields: dict[str, object], table: str) -> None:
-    value = json.dumps({"exchange": "binance", "symbol": "BTCUSDT", "receive_time": 1, **fields}).encode()
-    assert table_of(topic, value) == (table, 1970 * 12 + 1)
-    line = json.loads(row(value + b"\n", "t", 3, 4, 5))
+    value = encode(msgspec.convert({"exchange": "binance", "symbol": "BTCUSDT", **fields}, RECORDS[topic]))
+    assert table_and_value(topic, value) == (table, value)
+    assert table_and_value(topic, value)[1] is value  # as the feeds write it: not written anew
+    line = json.loads(row(value, "t", 3, 4, 5))
     assert (line["topic_id"], line["kafka_partition"], line["kafka_offset"], line["produced"]) == ("t", 3, 4, 5)
+    # Blanks, other order, a field more and letters beyond ASCII: the same record, in the feeds' form.
+    other = dict(reversed(json.loads(value).items())) | {"symbol": "\u6bd4\u7279\u5e01", "more": {"a": [1]}}
+    assert table_and_value(topic, json.dumps(other, indent=1).encode()) == (
+        table, value.replace(b"BTCUSDT", "\u6bd4\u7279\u5e01".encode())
+    )  # fmt: skip
+    for name in fields.keys() - {"first_trade_id", "last_trade_id"}:
+        less = {key: held for key, held in json.loads(value).items() if key != name}
+        with pytest.raises(ValueError, match=name):
+            table_and_value(topic, json.dumps(less).encode())
+        with pytest.raises(ValueError, match=name):
+            table_and_value(topic, json.dumps({**less, name: {}}).encode())
+
+
+def test_amounts_are_written_with_the_places_of_their_columns() -> None:
+    fields = {"exchange": "x", "symbol": "y", **FORMS[1][1], "price": "0001.1234567800", "quantity": "0.1000000000"}
+    assert b'"price":"1.12345678","quantity":"0.10000000"' in table_and_value(
+        Trade.topic, json.dumps(fields).encode()
+    )[1]  # fmt: skip
+    for price in ("1.123456789", "12345678901", "-1", "1e5", ".5", "1.", "", "NaN", " 1", "\u0661"):
+        with pytest.raises(ValueError, match="price"):
+            table_and_value(Trade.topic, json.dumps({**fields, "price": price}).encode())
+
+
+def test_clickhouse_stores_the_most_that_a_form_allows(clickhouse: ClickHouse) -> None:
+    client = Client(clickhouse.url, 10)
+    migrate(client)
+    for number, (topic, fields, table) in enumerate(FORMS):
+        value = encode(msgspec.convert({"exchange": "binance", "symbol": "BTCUSDT", **fields}, RECORDS[topic]))
+        client.insert(table, row(value, "00000000-0000-4000-8000-000000000000", 3, number, 5))
+        stored = json.loads(client.rows(f"SELECT formatRow('JSONEachRow', *) AS total FROM {table}", Sum)[0].total)
+        for name in stored.keys() & fields.keys():
+            assert _numbers(stored[name]) == _numbers(fields[name]), (table, name)
+    client.close()
+
+
+def _numbers(held: object) -> object:
+    """Make numbers of all that is one, so that 1 and 1.00000000 are the same."""
+    if isinstance(held, dict):  # a level, with its names
+        held = list(held.values())
+    if isinstance(held, list | tuple):
+        return [_numbers(one) for one in held]
+    return Decimal(str(held)) if str(held).replace(".", "").isdigit() else held
 
 
 def test_the_tables_are_those_of_the_topics() -> None:

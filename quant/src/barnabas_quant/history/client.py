@@ -86,17 +86,14 @@ class ClickHouse:
         """Do what gives no rows."""
         self._post(query.encode(), parameters, {})
 
-    def insert(self, table: str, rows: bytes, leave_out_bad: bool = False) -> None:
-        """Insert rows, one JSON object a line, into a table; columns that the objects lack get their defaults.
-
-        With `leave_out_bad` rows that cannot be read are passed over in silence.
-        """
+    def insert(self, table: str, rows: bytes) -> None:
+        """Insert rows, one JSON object a line, into a table; columns that the objects lack get their defaults."""
         settings = {
             "query": f"INSERT INTO {table} FORMAT JSONEachRow",
             "input_format_skip_unknown_fields": "1",
             "input_format_null_as_default": "0",
             "input_format_json_named_tuples_as_objects": "0",
-            "input_format_allow_errors_ratio": "1" if leave_out_bad else "0",
+            "max_partitions_per_insert_block": "0",  # whatever months a batch holds
         }
         self._post(rows, {}, settings)
 

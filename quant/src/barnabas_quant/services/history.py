@@ -6,8 +6,8 @@ committed after the insert. So a row is written once whoever is killed: the writ
 ClickHouse before or after it answers, the broker before or after the commit. What only a fenced writer can still do (an
 insert that wakes up when the partition has long been another's) the table's sorting key takes back.
 
-A batch is one insert for each table and month, so that it is one part, there or not there. Where ClickHouse cannot read
-a row, the batch goes in without it, and what is not there afterwards becomes a dead letter.
+While a part of a batch is being inserted the next part is made ready. What is no record of its topic becomes a dead
+letter.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import msgspec
 from confluent_kafka import KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from barnabas_quant.bus.topics import client_settings
-from barnabas_quant.errors import BusError, SettingsError, StoreUnavailable
-from barnabas_quant.history import ClickHouse, ClickHouseError, migrate
-from barnabas_quant.history.rows import TABLES, row, table_of
+from barnabas_quant.errors import BusError, SettingsError
+from barnabas_quant.history import ClickHouse, migrate
+from barnabas_quant.history.rows import TABLES, row, table_and_value
 from barnabas_quant.service import ConsumerService, Context, Partition
 
 log = logging.getLogger(__name__)
 
-_BAD_DATA = frozenset({6, 25, 26, 27, 32, 33, 36, 38, 41, 53, 69, 72, 117, 321, 349, 376, 407, 441, 467, 691})
-"""ClickHouse's codes of data that it cannot read."""
+_PART = 10_000
+"""Records that are made ready and inserted at once; smaller inserts cost ClickHouse more a row."""
 
 
 class _Present(msgspec.Struct):
@@ -55,12 +56,13 @@ class HistoryWriter(ConsumerService):
         self.batch = self.settings.history.rows
         self.wait = self.settings.history.seconds
         self._clickhouse = ClickHouse(self.settings.clickhouse)
-        self._admin = AdminClient(client_settings(self.settings.bootstrap, self.settings.kafka_client, {}))
+        self._admin = AdminClient(client_settings(self.settings.bootstrap))
+        self._inserting = ThreadPoolExecutor(1, "insert")
         self._migrated = False
         self._topic_ids: dict[str, str] = {}
         self._present: dict[Partition, set[int]] = {}
         self._unsure = False
-        """True when an insert may or may not have been done."""
+        """True while an insert may or may not have been done."""
 
     def assigned(self, partitions: list[TopicPartition]) -> None:
         if not self._migrated:
@@ -81,57 +83,47 @@ class HistoryWriter(ConsumerService):
             for message in messages:
                 first.setdefault(_at(message), int(message.offset() or 0))
             self._present |= self._offsets_present(first)
-            self._unsure = False
         bad: list[tuple[Message, str]] = []
-        groups: dict[tuple[str, int], list[tuple[bytes, Message]]] = defaultdict(list)
-        for message in messages:
-            at, offset = _at(message), int(message.offset() or 0)
-            if offset in self._present.get(at, ()):
-                continue
-            value, produced = bytes(message.value() or b""), int(message.timestamp()[1])
-            try:
-                table, month = table_of(at[0], value)
-            except (ValueError, msgspec.DecodeError) as error:
-                bad.append((message, str(error)))
-                continue
-            line = row(value, self._topic_ids[at[0]], at[1], offset, produced)
-            groups[table, month].append((line, message))
-        for (table, _), rows in groups.items():
-            bad += self._insert(table, rows)
+        self._unsure = True  # until every insert has been answered
+        inserts: list[Future[None]] = []
+        for begin in range(0, len(messages), _PART):
+            for table, rows in self._rows(messages[begin : begin + _PART], bad).items():
+                inserts.append(self._inserting.submit(self._clickhouse.insert, table, b"\n".join(rows)))
+        try:
+            for insert in inserts:
+                insert.result()
+        except BaseException:
+            for insert in inserts:
+                insert.cancel()
+            wait(inserts)
+            raise
+        self._unsure = False
         for message, reason in bad:
             self.context.dead_letters.put_message(message, reason)
             self.status.error("malformed")
-        for message in messages:  # what lies behind is not asked for again
-            if present := self._present.get(_at(message)):
-                present.discard(int(message.offset() or 0))
+        if any(self._present.values()):
+            for message in messages:  # what lies behind is not asked for again
+                self._present[_at(message)].discard(int(message.offset() or 0))
 
     def close(self) -> None:
+        self._inserting.shutdown()
         self._clickhouse.close()
 
-    def _insert(self, table: str, rows: list[tuple[bytes, Message]]) -> list[tuple[Message, str]]:
-        """Insert rows; give those that ClickHouse cannot read, with its words."""
-        try:
-            self._clickhouse.insert(table, b"\n".join(line for line, _ in rows))
-        except StoreUnavailable:
-            self._unsure = True
-            raise
-        except ClickHouseError as error:
-            if error.code not in _BAD_DATA:
-                raise
-            return self._insert_what_can_be_read(table, rows, str(error))
-        return []
-
-    def _insert_what_can_be_read(
-        self, table: str, rows: list[tuple[bytes, Message]], reason: str
-    ) -> list[tuple[Message, str]]:
-        self._unsure = True  # until it is known what is there
-        self._clickhouse.insert(table, b"\n".join(line for line, _ in rows), leave_out_bad=True)
-        first: dict[Partition, int] = {}
-        for _, message in rows:
-            first.setdefault(_at(message), int(message.offset() or 0))
-        present = self._offsets_present(first)
-        self._unsure = False
-        return [(message, reason) for _, message in rows if int(message.offset() or 0) not in present[_at(message)]]
+    def _rows(self, messages: Sequence[Message], bad: list[tuple[Message, str]]) -> dict[str, list[bytes]]:
+        """Make the rows of each table; what is no record goes to `bad`, what is there already is left out."""
+        rows: dict[str, list[bytes]] = defaultdict(list)
+        for message in messages:
+            topic, partition = at = _at(message)
+            offset = int(message.offset() or 0)
+            if offset in self._present.get(at, ()):
+                continue
+            try:
+                table, value = table_and_value(topic, bytes(message.value() or b""))
+            except ValueError as error:
+                bad.append((message, str(error)))
+                continue
+            rows[table].append(row(value, self._topic_ids[topic], partition, offset, int(message.timestamp()[1])))
+        return rows
 
     def _offsets_present(self, places: dict[Partition, int]) -> dict[Partition, set[int]]:
         """Give the offsets at or above each partition's place that stand in the tables. Raises StoreUnavailable."""
