@@ -431,20 +431,19 @@ def size(bench: Bench, minutes: int) -> list[Row]:
     from barnabas_quant.bus.producer import encode
     from barnabas_quant.feeds import BinanceDecoder, Simulator
     from barnabas_quant.history import ClickHouse, migrate
-    from barnabas_quant.history.rows import row, table_and_value
+    from barnabas_quant.history.rows import INTO, line, table_and_cells
 
     raw: dict[str, int] = {}
     rows: dict[str, list[bytes]] = {}
+    topic_id = b"00000000-0000-4000-8000-000000000000"
     simulator, decoder, offset = Simulator(1), BinanceDecoder("binance"), 0
     for minute in range(minutes):
         for frame in simulator.minute(minute, 1_700_000_040_000 + minute * 60_000):
             for record in decoder.records(frame):
                 value = encode(record)
-                table, value = table_and_value(record.topic, value)
+                table, cells = table_and_cells(record.topic, value)
                 raw[table] = raw.get(table, 0) + len(value)
-                rows.setdefault(table, []).append(
-                    row(value, "00000000-0000-4000-8000-000000000000", 3, offset, 1_700_000_000_000 + offset // 7)
-                )
+                rows.setdefault(table, []).append(line(cells, topic_id, 3, offset, 1_700_000_000_000 + offset // 7))
                 offset += 1
     found = []
     with bench.chdb():
@@ -452,7 +451,7 @@ def size(bench: Bench, minutes: int) -> list[Row]:
         migrate(client)
         for table, lines in rows.items():
             for begin in range(0, len(lines), 50_000):
-                client.insert(table, b"\n".join(lines[begin : begin + 50_000]))
+                client.insert(INTO[table], b"".join(lines[begin : begin + 50_000]), "TabSeparated")
             client.command(f"OPTIMIZE TABLE {table} FINAL")
         for table, lines in rows.items():
             stored = client.rows(

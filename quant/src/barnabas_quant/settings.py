@@ -76,7 +76,7 @@ class Quotes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class History(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Say how rows are gathered before they are inserted."""
 
-    rows: Count = 50_000
+    rows: Count = 100_000
     """Records of one batch at most."""
     seconds: Positive = 1.0
     """Seconds that a row waits for others at most."""

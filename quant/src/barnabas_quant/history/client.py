@@ -86,16 +86,16 @@ class ClickHouse:
         """Do what gives no rows."""
         self._post(query.encode(), parameters, {})
 
-    def insert(self, table: str, rows: bytes) -> None:
-        """Insert rows, one JSON object a line, into a table; columns that the objects lack get their defaults."""
+    def insert(self, into: str, data: bytes, format: str = "JSONEachRow") -> None:
+        """Insert data of a format into a table, `NAME` or `NAME (COLUMN, ...)`; what is not given gets its default."""
         settings = {
-            "query": f"INSERT INTO {table} FORMAT JSONEachRow",
+            "query": f"INSERT INTO {into} FORMAT {format}",
             "input_format_skip_unknown_fields": "1",
             "input_format_null_as_default": "0",
             "input_format_json_named_tuples_as_objects": "0",
             "max_partitions_per_insert_block": "0",  # whatever months a batch holds
         }
-        self._post(rows, {}, settings)
+        self._post(data, {}, settings)
 
     def close(self) -> None:
         """Close the connections."""
