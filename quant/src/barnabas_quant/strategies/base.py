@@ -1,0 +1,138 @@
+"""What a strategy is: one class that hears the market and says what it wants bought or sold.
+
+    class Breakout(Strategy):
+        name = "BREAKOUT"
+
+        class Parameters(Strategy.Parameters):
+            bars: Annotated[int, Meta(ge=2, le=500)] = 20
+
+        highs: dict[str, list[int]] = {}          # state: whatever is annotated here survives a restart
+
+        def on_bar(self, bar):
+            ...
+            self.buy(bar.instrument, quantity, bar.close)
+
+A strategy has no clock, no randomness and no I/O of its own: `self.time` is that of the last event. So it decides the
+same live, in a replay and in a backtest. What it wants is a signal; whether an order comes of it is the trading
+engine's affair, and it hears of its fills through `on_fill`. Amounts are units of 10^-8 (`model/money.py`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, get_type_hints
+
+import msgspec
+
+from barnabas_quant.errors import QuantError, StateError
+from barnabas_quant.trading.events import Bar, Depth, Fill, Print, Quote, Signal
+from barnabas_quant.trading.orders import Side
+
+
+class StrategyError(QuantError):
+    """Say why a file holds no strategy, or what is wrong with a parameter."""
+
+
+class Strategy:
+    """Be the base of all strategies. A method that is not overridden costs nothing: its events are not even made."""
+
+    name: ClassVar[str]
+    """What its signals are called by: MA_CROSS."""
+    summary: ClassVar[str] = ""
+
+    class Parameters(msgspec.Struct, forbid_unknown_fields=True):
+        """Say what can be chosen; each field has a default, and its bounds in its annotation."""
+
+    def __init__(self, instruments: Sequence[str], parameters: Mapping[str, Any] | None = None) -> None:
+        """Take the instruments' keys, and parameters that differ from the defaults. Raises StrategyError."""
+        self.instruments = tuple(instruments)
+        self.parameters = self._read(parameters or {})
+        self.time = 0
+        """Of the last event, microseconds since 1970 UTC."""
+        self.positions: dict[str, int] = {}
+        """What this strategy's own fills add up to, by instrument, in units."""
+        self._signals: list[Signal] = []
+        for field, default in self._state().items():  # each instance gets its own
+            setattr(self, field, msgspec.json.decode(msgspec.json.encode(default[1]), type=default[0]))
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Any:
+        try:
+            return msgspec.convert(dict(given), cls.Parameters, strict=False)
+        except msgspec.ValidationError as error:
+            fields = ", ".join(cls.Parameters.__struct_fields__) or "none"
+            raise StrategyError(f"{cls.name}: {error}; parameters: {fields}") from error
+
+    @classmethod
+    def _state(cls) -> dict[str, tuple[Any, Any]]:
+        """Give the annotated attributes of a strategy's own classes: type and first value."""
+        found: dict[str, tuple[Any, Any]] = {}
+        for owner in reversed(cls.__mro__[: cls.__mro__.index(Strategy)]):
+            hints = get_type_hints(owner)
+            for name in inspect.get_annotations(owner):
+                if not str(hints[name]).startswith("typing.ClassVar"):
+                    if not hasattr(cls, name):
+                        raise StrategyError(f"{cls.name}: the state {name} needs a first value")
+                    found[name] = (hints[name], getattr(cls, name))
+        return found
+
+    # What it hears
+
+    def on_start(self) -> None:
+        """Begin. Called once, before the first event; not after a restart from saved state."""
+
+    def on_tick(self, quote: Quote) -> None:
+        """Hear a change of best bid or ask."""
+
+    def on_trade(self, trade: Print) -> None:
+        """Hear a trade, or a share's last price."""
+
+    def on_bar(self, bar: Bar) -> None:
+        """Hear a closed bar."""
+
+    def on_book(self, depth: Depth) -> None:
+        """Hear an order book, whole or what changed."""
+
+    def on_fill(self, fill: Fill) -> None:
+        """Hear that an order of this strategy's was filled, wholly or in part."""
+
+    def on_timer(self, time: int) -> None:
+        """Hear that a minute of the stream's time has begun."""
+
+    # What it says
+
+    def buy(self, instrument: str, quantity: int, price: int) -> None:
+        """Want so much bought, at about this price: the limit, where signals become limit orders."""
+        self._signal("BUY", instrument, quantity, price)
+
+    def sell(self, instrument: str, quantity: int, price: int) -> None:
+        """Want so much sold."""
+        self._signal("SELL", instrument, quantity, price)
+
+    def _signal(self, side: Side, instrument: str, quantity: int, price: int) -> None:
+        self._signals.append(
+            Signal(
+                id="", time=self.time, side=side, instrument=instrument, price=price, quantity=quantity,
+                strategy=self.name,
+            )
+        )  # fmt: skip
+
+    def take_signals(self) -> list[Signal]:
+        """Give what was wanted since the last time; the ids are their reader's."""
+        signals, self._signals = self._signals, []
+        return signals
+
+    # What it remembers
+
+    def save(self) -> Any:
+        """Give the state: anything that msgspec can write. By default the annotated attributes."""
+        return {name: getattr(self, name) for name in self._state()}
+
+    def load(self, state: Any) -> None:
+        """Take what `save` gave, after it was JSON. Raises StateError."""
+        for name, (kind, _) in self._state().items():
+            try:
+                setattr(self, name, msgspec.convert(state[name], kind))
+            except (KeyError, msgspec.ValidationError) as error:
+                raise StateError(f"{self.name}: saved state of {name}: {error}") from error

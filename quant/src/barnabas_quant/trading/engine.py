@@ -1,0 +1,543 @@
+"""The trading engine: market, signals and commands in, orders, fills and decisions out.
+
+`process` is all there is: no clock (the time is that of the inputs), no randomness, no I/O. The same inputs in the same
+order give the same outputs with the same numbers, in a backtest, in a replay and live; the order itself is data, and
+whoever runs the engine keeps it. An order's id is its signal's, so that the same signal can never give two orders.
+
+What happens to an order, in this order: it is decided (signal known, fresh, of a known instrument, sized), our own risk
+limits are asked, the account keeps what it needs, it travels to the venue, the venue accepts and fills it. Each of
+these is an output; a `no` at any place is one, too, with its reason and the numbers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from barnabas_quant.errors import SymbolError
+from barnabas_quant.model.intervals import DAY, MINUTE
+from barnabas_quant.model.money import ONE
+from barnabas_quant.model.sessions import SessionCalendar
+from barnabas_quant.trading.events import (
+    BadSignal,
+    Bar,
+    Cancel,
+    Clock,
+    Decision,
+    Depth,
+    EquityEvent,
+    Fill,
+    Funding,
+    Input,
+    OrderEvent,
+    Output,
+    Place,
+    PositionEvent,
+    Print,
+    Quote,
+    Session,
+    Signal,
+    Switch,
+    Transfer,
+    text,
+)  # fmt: skip
+from barnabas_quant.trading.instruments import Instrument, notional, share, usual
+from barnabas_quant.trading.ledger import Ledger
+from barnabas_quant.trading.limits import Limits, LimitsState, Refusal
+from barnabas_quant.trading.market import Market, VenueModel
+from barnabas_quant.trading.orders import Order, OrderRequest, Step
+
+
+class Sizing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say how large an order becomes that a signal asks for."""
+
+    by: Literal["volume", "notional", "equity"] = "volume"
+    """volume: as the signal says; notional: for so much money; equity: for a share of what the account is worth."""
+    notional: int = 10_000 * ONE
+    share: int = ONE // 10
+
+    def quantity(self, signal: Signal, instrument: Instrument, price: int, equity: int) -> int:
+        """Give the quantity in whole lots, rounded down."""
+        if self.by == "volume":
+            wanted = signal.quantity
+        else:
+            money = self.notional if self.by == "notional" else share(max(0, equity), self.share)
+            wanted = money * ONE // price if price else 0
+        return wanted // instrument.lot * instrument.lot
+
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say how an engine trades. Everything in it is part of its input: other settings, other results."""
+
+    cash: dict[str, int] = {}
+    """What the account begins with, by currency, in units."""
+    instruments: tuple[Instrument, ...] = ()
+    """Terms that differ from the usual ones of their venue."""
+    venue: VenueModel = VenueModel()
+    limits: Limits = Limits()
+    sizing: Sizing = Sizing()
+    order_type: Literal["limit", "market"] = "limit"
+    """What a signal becomes; a limit order has the signal's price."""
+    time_in_force: Literal["GTC", "DAY", "IOC"] = "DAY"
+    signal_age: int = 5 * MINUTE
+    """Microseconds after which a signal is stale."""
+    equity_every: int = MINUTE
+    """Microseconds, of the engine's time, between two reports of equity."""
+
+
+class Engine:
+    """Trade one account."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+        self.instruments: dict[str, Instrument] = {each.key: each for each in settings.instruments}
+        self.ledger = Ledger(self.instruments)
+        self.markets: dict[str, Market] = {}
+        self.orders: dict[str, Order] = {}
+        """Those that are open."""
+        self._known: set[str] = set()  # ids of all orders that there were
+        self.time = 0
+        self.seq = 0
+        """Number of the next output."""
+        self.trading = True
+        """False once the kill switch was pulled, until a person resets it."""
+        self.limits = LimitsState()
+        self.peaks: dict[str, int] = {}
+        self._travelling: deque[tuple[int, Literal["arrive", "cancel", "close"], str, str]] = deque()
+        self._days: dict[str, int] = {}
+        self._equity_due = 0
+        self._out: list[Output] = []
+        for currency, amount in settings.cash.items():
+            self.ledger.transfer(currency, amount)
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Quote: self._quote, Print: self._print, Bar: self._bar, Depth: self._depth, Session: self._session,
+            Funding: self._funding, Signal: self._signal, BadSignal: self._bad_signal, Place: self._place,
+            Cancel: self._cancel, Switch: self._switch, Transfer: self._transfer, Clock: self._clock,
+        }  # fmt: skip
+
+    def process(self, event: Input) -> list[Output]:
+        """Take one input; give the outputs that it has, numbered. Times that run backwards count as the latest."""
+        out: list[Output] = []
+        self._out = out
+        if event.time > self.time:
+            self.time = event.time
+        if self._travelling and self._travelling[0][0] <= self.time:
+            self._deliver()
+        self._handlers[type(event)](event)
+        if self.time >= self._equity_due:
+            self._tell_equity()
+        return out
+
+    def equity(self, currency: str) -> int:
+        """Give what the account is worth in a currency."""
+        return sum(self.ledger.equity(currency))
+
+    def instrument(self, key: str) -> Instrument:
+        """Give an instrument by its key, on the usual terms where none are set. Raises SymbolError."""
+        found = self.instruments.get(key)
+        if found is None:
+            exchange, _, symbol = key.partition(":")
+            found = self.instruments[key] = usual(exchange, symbol)
+        return found
+
+    def market(self, key: str) -> Market:
+        """Give the market of an instrument. Raises SymbolError."""
+        found = self.markets.get(key)
+        if found is None:
+            found = Market(self.instrument(key), self.settings.venue, self._execute, self._happen)
+            self.markets[key] = found
+        return found
+
+    # The market
+
+    def _quote(self, event: Quote) -> None:
+        market = self.markets.get(event.instrument) or self.market(event.instrument)
+        if market.instrument.hours != "always":
+            self._day(market, event)
+        elif market.orders:
+            self._expire_all(market)
+        market.quote(event)
+        if event.bid and event.ask:
+            self._mark(event.instrument, (event.bid + event.ask) // 2)
+
+    def _print(self, event: Print) -> None:
+        market = self.markets.get(event.instrument) or self.market(event.instrument)
+        if market.instrument.hours != "always":
+            self._day(market, event)
+        elif market.orders:
+            self._expire_all(market)
+        market.print(event)
+        if not market.quoted:
+            self._mark(event.instrument, event.price)
+
+    def _bar(self, event: Bar) -> None:
+        market = self.markets.get(event.instrument) or self.market(event.instrument)
+        if market.instrument.hours != "always":
+            self._day(market, event)
+        elif market.orders:
+            self._expire_all(market)
+        market.bar(event)
+        self._mark(event.instrument, event.close)
+
+    def _depth(self, event: Depth) -> None:
+        market = self.market(event.instrument)
+        if market.instrument.hours != "always":
+            self._day(market, event)
+        elif market.orders:
+            self._expire_all(market)
+        market.depth(event)
+        if market.bid and market.ask:
+            self._mark(event.instrument, (market.bid + market.ask) // 2)
+
+    def _session(self, event: Session) -> None:
+        market = self.market(event.instrument)
+        if market.instrument.hours != "always":
+            self._day(market, event)
+        market.session(event)
+
+    def _funding(self, event: Funding) -> None:
+        instrument = self.instrument(event.instrument)
+        if instrument.leverage and self.ledger.position(event.instrument).quantity:
+            self.ledger.funding(instrument, event.rate, event.mark)
+            self._tell_position(instrument)
+
+    def _clock(self, event: Clock) -> None:
+        for order in list(self.orders.values()):
+            self._expire(order)
+
+    def _expire_all(self, market: Market) -> None:
+        for order in list(market.orders):
+            self._expire(order)
+
+    def _mark(self, key: str, price: int) -> None:
+        position = self.ledger.positions.get(key)
+        if position is not None:
+            position.mark = price
+
+    def _day(self, market: Market, event: Quote | Print | Bar | Depth | Session) -> None:
+        """On the first event of a day, the last price of the day before is the close that limits are counted from."""
+        key, day = event.instrument, market.instrument.day(event.time)
+        if self._days.get(key) != day:
+            if key in self._days and market.instrument.price_limit:
+                market.low_limit, market.high_limit = market.instrument.limits(market.last)
+            self._days[key] = day
+            for order in list(market.orders):
+                self._expire(order)
+                if order.day is None and day > market.instrument.day(order.arrives):
+                    order.day = day
+
+    def _expire(self, order: Order) -> None:
+        """Let an order for the day go when that day is over."""
+        if order.request.time_in_force != "DAY" or not order.is_open or order.day is None:
+            return
+        if self.time >= self._ends(self.instruments[order.request.instrument], order.day):
+            self._happen(order, "expire", "DAY: the day is over")
+
+    def _ends(self, instrument: Instrument, day: int) -> int:
+        """Give when the last prices of a trading day have been told."""
+        calendar = instrument.calendar
+        if isinstance(calendar, SessionCalendar):
+            return day * DAY - calendar.offset + calendar.settles
+        return (day + 1) * DAY
+
+    # What is asked for
+
+    def _signal(self, event: Signal) -> None:
+        try:
+            instrument = self.instrument(event.instrument)
+        except SymbolError as error:
+            return self._decide(event.id, event.strategy, "rejected", "symbol", str(error))
+        if self.time - event.time > self.settings.signal_age:
+            age = {"age_us": str(self.time - event.time), "limit_us": str(self.settings.signal_age)}
+            return self._decide(event.id, event.strategy, "rejected", "stale", "the signal is too old", age)
+        price = event.price // instrument.tick * instrument.tick
+        quantity = self.settings.sizing.quantity(event, instrument, price, self.equity(instrument.currency))
+        if quantity <= 0 or price <= 0:
+            numbers = {"volume": text(event.quantity), "lot": text(instrument.lot), "price": text(event.price)}
+            return self._decide(event.id, event.strategy, "rejected", "size", "less than a lot", numbers)
+        limit = self.settings.order_type == "limit"
+        request = OrderRequest(
+            instrument=event.instrument, side=event.side, quantity=quantity, strategy=event.strategy,
+            type="limit" if limit else "market", price=price if limit else None,
+            time_in_force=self.settings.time_in_force,
+        )  # fmt: skip
+        return self._submit(event.id, request, price)
+
+    def _bad_signal(self, event: BadSignal) -> None:
+        self._decide(event.id, "", "rejected", "record", event.reason)
+
+    def _place(self, event: Place) -> None:
+        try:
+            self.instrument(event.request.instrument)
+        except SymbolError as error:
+            return self._decide(event.id, event.request.strategy, "rejected", "symbol", str(error))
+        return self._submit(event.id, event.request, event.request.price or 0)
+
+    def _submit(self, id: str, request: OrderRequest, price: int) -> None:
+        """Take an order on its way, or say why not; `id` is that of what asked for it."""
+        instrument = self.instruments[request.instrument]
+        market = self.market(request.instrument)
+        if id in self.orders or id in self._known:
+            return self._decide(id, request.strategy, "rejected", "duplicate", "there was an order of this id")
+        if wrong := request.wrong():
+            return self._decide(id, request.strategy, "rejected", "request", wrong)
+        order = Order(id=id, request=request, created=self.time, arrives=self.time + self.settings.venue.latency)
+        cost = market.price_at_most(order) or price
+        refused: Refusal | None = ("kill-switch", "trading is off until a person resets it", {})
+        if self.trading:
+            refused = self.limits.refuse(self.settings.limits, self, order, cost)
+        self.orders[id] = order
+        self._known.add(id)
+        self._tell_order(order, "new", "")
+        if refused is not None:
+            rule, reason, numbers = refused
+            self._decide(id, request.strategy, "rejected", rule, reason, numbers)
+            self._happen(order, "deny", f"{rule}: {reason}")
+            return None
+        self._decide(id, request.strategy, "accepted", "", "", {"price": text(cost)}, id)
+        self._happen(order, "submit", "")
+        reason = self._lots(order, instrument) or (
+            self.ledger.hold(order, instrument, cost, self._traded_at(instrument))
+            if cost
+            else "price: the market has shown none"
+        )
+        if reason:
+            self._happen(order, "reject", reason)
+        elif self.settings.venue.latency:
+            self._travelling.append((order.arrives, "arrive", id, ""))
+        else:
+            self._arrive(order)
+        return None
+
+    def _lots(self, order: Order, instrument: Instrument) -> str:
+        # Of a position of 250, 50, 150 or 250 can be sold: what is below a lot goes in one piece.
+        quantity, position = order.request.quantity, self.ledger.position(instrument.key)
+        if quantity % instrument.lot and not (
+            instrument.odd_lots_sold
+            and not order.buys
+            and not (position.quantity - position.held - quantity) % instrument.lot
+        ):
+            return f"quantity: not a multiple of the lot, {text(instrument.lot)}"
+        return ""
+
+    def _arrive(self, order: Order) -> None:
+        market = self.market(order.request.instrument)
+        if reason := market.refuses(order):
+            self._happen(order, "reject", reason)
+            return
+        self._happen(order, "accept", "")
+        if self.time < self._trades_until(market.instrument):
+            order.day = market.instrument.day(self.time)
+        market.arrive(order)
+
+    def _traded_at(self, instrument: Instrument) -> int:
+        """Give a time of the day on which an order of now can be traded at the earliest."""
+        return self.time if self.time < self._trades_until(instrument) else self.time + DAY
+
+    def _trades_until(self, instrument: Instrument) -> int:
+        """Give when trading ends on the day that it is: an order that comes later is for the next one."""
+        calendar = instrument.calendar
+        if isinstance(calendar, SessionCalendar):
+            return calendar.day(self.time)[0]
+        return self.time + 1
+
+    def _deliver(self) -> None:
+        while self._travelling and self._travelling[0][0] <= self.time:
+            _, what, id, reason = self._travelling.popleft()
+            if what == "close":
+                self.close(reason, id, "kill-switch")
+                continue
+            order = self.orders.get(id)
+            if order is None:
+                continue
+            if what == "arrive":
+                self._arrive(order)
+            else:
+                self._happen(order, "cancel", reason)
+
+    def _cancel(self, event: Cancel) -> None:
+        chosen = [
+            order
+            for order in self.orders.values()
+            if event.order in ("", order.id) and event.strategy in ("", order.request.strategy)
+        ]
+        if event.order and not chosen:
+            self._decide(event.id, event.strategy, "rejected", "cancel", f"no open order {event.order}")
+        for order in chosen:
+            self.cancel(order, "asked for")
+
+    def cancel(self, order: Order, reason: str) -> None:
+        """Send a cancellation; it takes as long as an order."""
+        if self.settings.venue.latency:
+            self._travelling.append((self.time + self.settings.venue.latency, "cancel", order.id, reason))
+        else:
+            self._happen(order, "cancel", reason)
+
+    def _switch(self, event: Switch) -> None:
+        if event.on:
+            if not self.trading and not event.who:
+                return self._decide(event.id, "", "rejected", "kill-switch", "a person has to reset it: who is empty")
+            self.trading = True
+            return self._decide(event.id, "", "accepted", "kill-switch", f"reset by {event.who}: {event.reason}")
+        self._decide(event.id, "", "accepted", "kill-switch", f"pulled by {event.who}: {event.reason}")
+        self.trading = False
+        for order in list(self.orders.values()):
+            self.cancel(order, "kill switch")
+        if event.flatten:
+            for key in list(self.ledger.positions):
+                id = f"{event.id}:{key}"
+                if latency := self.settings.venue.latency:  # after the cancellations: open sales keep the positions
+                    self._travelling.append((self.time + latency, "close", id, key))
+                else:
+                    self.close(key, id, "kill-switch")
+        return None
+
+    def close(self, key: str, id: str, strategy: str) -> None:
+        """Close a position at the market, whatever the limits and the kill switch say: it makes risk smaller."""
+        instrument, position = self.instruments[key], self.ledger.positions[key]
+        if not position.quantity or id in self.orders:
+            return
+        quantity = abs(position.quantity)
+        if not instrument.leverage:
+            quantity = self.ledger.available(instrument, self._traded_at(instrument))
+        if quantity <= 0:
+            return
+        request = OrderRequest(
+            instrument=key, side="SELL" if position.quantity > 0 else "BUY", quantity=quantity, reduce_only=True,
+            strategy=strategy,
+        )  # fmt: skip
+        order = Order(id=id, request=request, created=self.time, arrives=self.time + self.settings.venue.latency)
+        self.orders[id] = order
+        self._tell_order(order, "new", "")
+        self._happen(order, "submit", "")
+        cost = self.market(key).price_at_most(order) or position.mark
+        if reason := self.ledger.hold(order, instrument, cost, self._traded_at(instrument)):
+            self._happen(order, "reject", reason)
+        elif self.settings.venue.latency:
+            self._travelling.append((order.arrives, "arrive", id, ""))
+        else:
+            self._arrive(order)
+
+    def _transfer(self, event: Transfer) -> None:
+        if reason := self.ledger.transfer(event.currency, event.amount):
+            self._decide(event.id, "", "rejected", "transfer", reason)
+            return
+        self._decide(event.id, "", "accepted", "transfer", "", {event.currency: text(event.amount)})
+        self.limits.transferred(event.currency, event.amount)
+        self.peaks[event.currency] = self.peaks.get(event.currency, 0) + event.amount
+        self._equity_due = 0
+
+    # What becomes of orders
+
+    def _happen(self, order: Order, step: Step, reason: str) -> None:
+        order.step(step)
+        if not order.is_open:
+            self._close_order(order)
+        self._tell_order(order, step, reason)
+
+    def _close_order(self, order: Order) -> None:
+        del self.orders[order.id]
+        if order.hold:
+            self.ledger.release(order, self.instruments[order.request.instrument])
+        market = self.markets.get(order.request.instrument)
+        if market is not None:
+            market.leave(order)
+
+    def _execute(self, order: Order, price: int, quantity: int, maker: bool, shown: int) -> int:
+        """Fill an order at the venue's word, as far as it can be paid; give the quantity."""
+        request, ledger = order.request, self.ledger
+        instrument = self.instruments[request.instrument]
+        if request.reduce_only:
+            held = ledger.position(instrument.key).quantity
+            quantity = min(quantity, max(0, -held if order.buys else held))
+            if not quantity:
+                self._happen(order, "cancel", "reduce-only: there is nothing to reduce")
+                return 0
+        affordable = ledger.affordable(order, instrument, price, quantity)
+        if affordable <= 0:
+            self._happen(order, "cancel", "balance: it cannot be paid")
+            return 0
+        short = affordable < quantity
+        quantity = affordable
+        charge = ledger.fill(order, instrument, price, quantity, maker, self.time)
+        order.fills += 1
+        order.step("fill" if order.remaining else "complete")
+        if not order.is_open:
+            self._close_order(order)
+        self._tell_order(order, "fill" if order.remaining else "complete", "")
+        worse = notional(abs(price - shown), quantity)
+        self._add(
+            Fill(
+                seq=self.seq, time=self.time, fill=f"{order.id}#{order.fills}", order=order.id,
+                instrument=instrument.key, side=request.side, price=text(price), quantity=text(quantity),
+                fee=text(charge.fee), taxes=text(charge.taxes), currency=instrument.currency,
+                liquidity="maker" if maker else "taker",
+                slippage=text(worse if (price > shown) == order.buys else -worse), strategy=request.strategy,
+            )
+        )  # fmt: skip
+        self._tell_position(instrument)
+        self.limits.filled(self.settings.limits, self, instrument, charge)
+        if request.group:
+            for other in [o for o in self.orders.values() if o.request.group == request.group and o is not order]:
+                self._happen(other, "cancel", f"one cancels the others: {order.id} was filled")
+        if short and order.is_open:
+            self._happen(order, "cancel", "balance: the rest cannot be paid")
+        return quantity
+
+    # What is told
+
+    def _add(self, output: Output) -> None:
+        self._out.append(output)
+        self.seq += 1
+
+    def _tell_order(self, order: Order, step: Step | Literal["new"], reason: str) -> None:
+        request = order.request
+        self._add(
+            OrderEvent(
+                seq=self.seq, time=self.time, order=order.id, instrument=request.instrument, step=step,
+                status=order.status, side=request.side, type=request.type, quantity=text(request.quantity),
+                filled=text(order.filled), price=None if request.price is None else text(request.price),
+                trigger=None if order.trigger is None else text(order.trigger),
+                time_in_force=request.time_in_force, strategy=request.strategy, reason=reason,
+            )
+        )  # fmt: skip
+
+    def _tell_position(self, instrument: Instrument) -> None:
+        position = self.ledger.position(instrument.key)
+        available = position.quantity if instrument.leverage else self.ledger.available(instrument, self.time)
+        self._add(
+            PositionEvent(
+                seq=self.seq, time=self.time, instrument=instrument.key, quantity=text(position.quantity),
+                available=text(available), average_price=text(position.average), realized=text(position.realized),
+                fees=text(position.fees),
+            )
+        )  # fmt: skip
+
+    def _tell_equity(self) -> None:
+        every = self.settings.equity_every
+        self._equity_due = self.time // every * every + every
+        self.limits.turn(self)
+        for currency in self.ledger.cash:
+            cash, value = self.ledger.equity(currency)
+            peak = self.peaks[currency] = max(self.peaks.get(currency, 0), cash + value)
+            self._add(
+                EquityEvent(
+                    seq=self.seq, time=self.time, currency=currency, cash=text(cash),
+                    held=text(cash - self.ledger.free(currency)), positions=text(value), equity=text(cash + value),
+                    peak=text(peak),
+                )
+            )  # fmt: skip
+
+    def _decide(
+        self, subject: str, strategy: str, verdict: Literal["accepted", "rejected"], rule: str, reason: str,
+        numbers: Mapping[str, str] | None = None, order: str = "",
+    ) -> None:  # fmt: skip
+        self._add(
+            Decision(
+                seq=self.seq, time=self.time, subject=subject, verdict=verdict, rule=rule, reason=reason,
+                numbers=dict(numbers or {}), order=order, strategy=strategy,
+            )
+        )  # fmt: skip

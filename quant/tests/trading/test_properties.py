@@ -1,0 +1,124 @@
+"""Random streams: the account adds up, nothing is filled twice, nobody looks ahead."""
+
+from __future__ import annotations
+
+from random import Random
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from barnabas_quant.model.intervals import MINUTE
+from barnabas_quant.model.money import ONE
+from barnabas_quant.trading import Engine, EngineSettings, OrderRequest, VenueModel
+from barnabas_quant.trading.events import Bar, Cancel, Depth, Fill, Input, Output, Place, PositionEvent, Print, Quote
+from barnabas_quant.trading.instruments import CENT, notional
+from barnabas_quant.trading.limits import Limits
+
+from .common import COIN, FUTURE, SHARE, china, u
+
+KEYS = (COIN, FUTURE, SHARE)
+CASH = {"USDT": 3000 * ONE, "CNY": 30_000 * ONE}
+
+
+def engine(seed: int) -> Engine:
+    venue = VenueModel(
+        latency=seed % 3 * 700, slippage_ticks=seed % 2, participation=(ONE, ONE // 3, 0)[seed % 5 % 3]
+    )  # fmt: skip
+    return Engine(EngineSettings(cash=CASH, venue=venue, limits=Limits(price_collar=None)))
+
+
+def stream(seed: int, length: int) -> list[Input]:
+    """Make inputs: prices around 100 in whole cents, quantities in whole lots."""
+    random = Random(seed)
+    time = china(0, 10)
+    inputs: list[Input] = []
+    finest = {key: random.choice(["quote", "print", "bar", "all"]) for key in KEYS}
+    for number in range(length):
+        time += random.choice([0, 1, 500, 1000, MINUTE])
+        key = random.choice(KEYS)
+        price, size = random.randint(9500, 10_500) * CENT, random.randint(1, 9) * ONE * (100 if key == SHARE else 1)
+        kind = finest[key] if finest[key] != "all" else random.choice(["quote", "print", "bar", "depth"])
+        what = random.random()
+        if what < 0.35:
+            type_ = random.choice(["market", "limit", "limit", "stop", "take_profit", "trailing_stop"])
+            inputs.append(
+                Place(
+                    f"p{number}", time,
+                    OrderRequest(
+                        instrument=key, side=random.choice(["BUY", "SELL"]), quantity=size, type=type_,
+                        price=price if type_ == "limit" else None,
+                        trigger=price if type_ in ("stop", "take_profit") else None,
+                        trail=ONE if type_ == "trailing_stop" else None,
+                        time_in_force=random.choice(["GTC", "IOC", "FOK", "DAY"]),
+                        reduce_only=random.random() < 0.2, group=random.choice(["", "", "g"]),
+                    ),
+                )
+            )  # fmt: skip
+        elif what < 0.42:
+            inputs.append(Cancel(f"c{number}", time, f"p{random.randrange(number + 1)}"))
+        elif kind == "quote":
+            inputs.append(Quote(key, time, price - CENT, size, price + CENT, random.choice([0, size])))
+        elif kind == "print":
+            inputs.append(Print(key, time, price, random.choice([0, size]), random.choice([True, False, None])))
+        elif kind == "bar":
+            low, high = price - random.randint(0, 300) * CENT, price + random.randint(0, 300) * CENT
+            inputs.append(Bar(key, time, time - MINUTE, "1m", price, high, low, random.choice([low, high]), size * 9))
+        else:
+            sides = [tuple((price + sign * step * CENT, size) for step in range(1, 4)) for sign in (-1, 1)]
+            inputs.append(Depth(key, time, True, *sides))
+    return inputs
+
+
+def run(seed: int, inputs: list[Input]) -> tuple[Engine, list[list[Output]]]:
+    made, outputs = engine(seed), []
+    for one in inputs:
+        outputs.append(made.process(one))
+        made.ledger.check(made.orders)
+    return made, outputs
+
+
+def whole(value: object) -> bool:
+    """Tell whether nothing in it is a float."""
+    if isinstance(value, dict):
+        return all(map(whole, value.values()))
+    if isinstance(value, list):
+        return all(map(whole, value))
+    return not isinstance(value, float)
+
+
+@settings(max_examples=120, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32))
+def test_what_holds_for_any_stream(seed: int) -> None:
+    inputs = stream(seed, 80)
+    made, parts = run(seed, inputs)
+    outputs = [output for part in parts for output in part]
+    assert [output.seq for output in outputs] == list(range(len(outputs)))
+    assert run(seed, inputs)[1] == parts
+    # Half of the inputs with another future: the same outputs until there
+    assert run(seed, inputs[:40] + stream(seed + 1, 40))[1][:40] == parts[:40]
+    assert whole(msgspec.to_builtins(outputs)) and whole(msgspec.to_builtins(made.ledger.positions))
+
+    cash, filled = dict(CASH), dict[str, int]()
+    for fill in outputs:
+        if isinstance(fill, Fill):
+            filled[fill.order] = filled.get(fill.order, 0) + u(fill.quantity)
+            cash[fill.currency] -= u(fill.fee) + u(fill.taxes)
+            if fill.instrument != FUTURE:
+                traded = notional(u(fill.price), u(fill.quantity))
+                cash[fill.currency] += -traded if fill.side == "BUY" else traded
+    told = [output for output in outputs if isinstance(output, PositionEvent) and output.instrument == FUTURE]
+    cash["USDT"] += u(told[-1].realized) if told else 0
+    assert made.ledger.cash == cash
+    asked = {one.id: one.request.quantity for one in inputs if isinstance(one, Place)}
+    assert all(0 < quantity <= asked[order] for order, quantity in filled.items())
+    assert cash["CNY"] >= 0
+
+
+def test_the_streams_are_worth_something() -> None:
+    """Fills of every kind happen in them: a property of nothing would hold, too."""
+    seen: set[tuple[str, str]] = set()
+    for seed in range(30):
+        for part in run(seed, stream(seed, 80))[1]:
+            seen |= {(fill.instrument, fill.liquidity) for fill in part if isinstance(fill, Fill)}
+    assert seen == {(key, liquidity) for key in KEYS for liquidity in ("maker", "taker")}
