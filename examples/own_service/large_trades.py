@@ -33,7 +33,7 @@ class LargeTrades(ConsumerService):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         own = {"enable.idempotence": True, "partitioner": "murmur2_random"}
-        self._producer = Producer(client_settings(self.settings.bootstrap, self.settings.kafka_client, own))
+        self._producer = Producer(client_settings(self.settings.bootstrap, own))
         self._passed = 0
         self._refused = ""
 

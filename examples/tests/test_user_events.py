@@ -19,12 +19,13 @@ def test_registrations_and_logins(run: Run, unique: Unique, bootstrap: str) -> N
     topic = unique("user-events")
     admin = AdminClient({"bootstrap.servers": bootstrap})
     admin.create_topics([NewTopic(topic, 3, 1)])[topic].result(30)
-    assert run("user_events/sign_up.py", "--topic", topic, "li.lei", "韩梅梅", "--attribute", "channel=web") == [
-        "registered li.lei",
-        "registered 韩梅梅",
+    users = ("li.lei", "韩梅梅")
+    assert run("user_events/write.py", "--topic", topic, "registration", *users, "--attribute", "channel=web") == [
+        "registration: li.lei",
+        "registration: 韩梅梅",
     ]
     for device in ("phone", "desk"):
-        run("user_events/log_in.py", "--topic", topic, "li.lei", "--attribute", f"device={device}")
+        run("user_events/write.py", "--topic", topic, "login", "li.lei", "--attribute", f"device={device}")
     producer = Producer({"bootstrap.servers": bootstrap})
     producer.produce(topic, b'{"event":"logout","user":"jim","time":"2025-10-08T14:30:00+08:00"}', b"jim")
     producer.produce(topic, b'{"event":"login","user":"jim"}', b"jim")
@@ -49,5 +50,5 @@ def test_registrations_and_logins(run: Run, unique: Unique, bootstrap: str) -> N
 
 def test_an_event_that_was_not_written_is_said(run: Run) -> None:
     """A topic name that Kafka refuses ends in exit code 1, with nothing printed."""
-    assert run("user_events/sign_up.py", "--topic", "not a topic", "li.lei", code=1) == []
-    assert run("user_events/log_in.py", "", code=1) == []
+    assert run("user_events/write.py", "--topic", "not a topic", "registration", "li.lei", code=1) == []
+    assert run("user_events/write.py", "login", "", code=1) == []

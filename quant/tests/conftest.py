@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from barnabas_quant.feeds.recording import write_capture
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "binance"
 START = 1_700_000_040_000
+PATIENCE = 60.0  # seconds for what takes no time on a machine that has nothing else to do
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +107,7 @@ def playing(process: subprocess.Popen[str], pattern: str = "sent=[1-9]") -> None
     raise AssertionError(f"it ended before: {finish(process)}")
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait until something is true; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -113,9 +115,15 @@ def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
+def free_ports(count: int) -> list[int]:
+    """Give ports that nothing listens on, no two the same."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(one.getsockname()[1]) for one in held]
+
+
 @pytest.fixture
 def unused_port() -> int:
     """Give a port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
+    (port,) = free_ports(1)
     return port

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -34,16 +33,10 @@ from barnabas_quant.feeds.recording import write_capture
 from barnabas_quant.model import Gap, Kline, OrderBook, Record, Tick, Trade
 from barnabas_quant.model.money import total_units
 
-PATIENCE = 60.0
+from .conftest import PATIENCE, eventually, free_ports
 
 Streams = dict[str, dict[type[Record], list[Any]]]
 """What was played, by symbol and type of record."""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 @dataclass
@@ -286,13 +279,6 @@ def write_futures(path: Path, traded: Iterable[Instrument], frames: Iterable[Fra
     write_capture(path, told())
 
 
-def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
-
-
 @contextlib.contextmanager
 def road(folder: Path, bootstrap: str, capture: Path, speed: float, *exchange_options: str) -> Iterator[Road]:
     """Start an exchange and a feed on a Kafka; the capture begins once the feed listens to all of it."""
@@ -324,7 +310,7 @@ def _road(
     folder: Path, bootstrap: str, exchange: str, symbols: list[str], played: Callable[[], Streams],
     options: list[str], *more: str,
 ) -> Iterator[Road]:  # fmt: skip
-    port, metrics = free_port(), free_port()
+    port, metrics = free_ports(2)
     rest = f"http://127.0.0.1:{port}"
     config = folder / "road.toml"
     config.write_text(

@@ -12,11 +12,7 @@ from types import TracebackType
 import httpx
 import pytest
 
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
+from .conftest import free_ports
 
 
 class _Store:
@@ -24,7 +20,7 @@ class _Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> _Store:

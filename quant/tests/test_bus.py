@@ -1,10 +1,19 @@
 """What of the bus needs no broker."""
 
+import threading
+import time
+from collections.abc import Iterator
+
 import pytest
 
-from barnabas_quant.bus import Mark, partition_of
+from barnabas_quant.bus import Mark, RecordProducer, Watcher, ensure_topics, partition_counts, partition_of
+from barnabas_quant.bus.dead_letters import DeadLetters
+from barnabas_quant.bus.live_producer import LiveProducer
 from barnabas_quant.bus.partitioner import murmur2
-from barnabas_quant.bus.topics import TOPICS
+from barnabas_quant.bus.ranges import RangeReader
+from barnabas_quant.bus.snapshots import SnapshotStore
+from barnabas_quant.bus.topics import TOPICS, set_client_settings
+from barnabas_quant.errors import BusError
 
 
 @pytest.mark.parametrize(
@@ -58,3 +67,50 @@ def test_the_topics_are_those_of_the_platform() -> None:
         "user-events": 3,
     }
     assert {t.settings.get("retention.ms") for t in TOPICS if t.name.startswith("market_data.")} == {"604800000"}
+
+
+@pytest.fixture
+def everywhere() -> Iterator[None]:
+    """Give every client a setting that none can be made with."""
+    set_client_settings({"security.protocol": "no such protocol"})
+    yield
+    set_client_settings({})
+
+
+@pytest.mark.usefixtures("everywhere")
+def test_settings_reach_every_client() -> None:
+    nowhere = "127.0.0.1:1"
+    for make in (
+        lambda: RangeReader(nowhere),
+        lambda: RecordProducer(nowhere),
+        lambda: LiveProducer(nowhere),
+        lambda: SnapshotStore(nowhere, "service", 12),
+        lambda: DeadLetters(nowhere, "service").put(b"", "none", "nowhere"),
+        lambda: Watcher(nowhere, "group", ["topic"]),
+        lambda: partition_counts(nowhere, ["topic"], 0.1),
+        lambda: ensure_topics(nowhere),
+    ):
+        with pytest.raises(Exception, match=r"security\.protocol"):
+            make()
+
+
+def test_who_is_to_end_is_not_held_up_by_a_kafka_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("barnabas_quant.bus.producer.PATIENCE", 0.5)
+    set_client_settings({"queue.buffering.max.messages": "3"})
+    try:
+        stop = threading.Event()
+        producer, live = RecordProducer("127.0.0.1:1", stop.is_set), LiveProducer("127.0.0.1:1")
+    finally:
+        set_client_settings({})
+    threading.Timer(0.2, stop.set).start()
+    begun = time.monotonic()
+    with pytest.raises(BusError, match="told to stop"):
+        while True:  # the fourth one waits
+            producer.send(b"key", "topic", b"value")
+    assert producer.sent == 3
+    assert producer.flush(600) == 3
+    producer.abandon()
+    for number in range(5):
+        assert live.put("topic", b"key", b"value") == (number < 3)
+    assert live.flush(0.5) == 5
+    assert time.monotonic() - begun < 30

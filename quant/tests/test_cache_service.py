@@ -96,7 +96,7 @@ def handed(*records: Record) -> Sequence[Message]:
 
 
 def writer_of(url: str, bootstrap: str = "127.0.0.1:1", stop: threading.Event | None = None) -> CacheWriter:
-    letters = DeadLetters(bootstrap, "cache", {})
+    letters = DeadLetters(bootstrap, "cache")
     return CacheWriter(Context(Settings(kafka=bootstrap, redis=url), stop or threading.Event(), Status(), letters))
 
 
@@ -212,14 +212,14 @@ def test_from_the_topics_with_hostile_records_and_a_valkey_that_dies(bootstrap: 
         thread.start()
         try:
             send(*HOSTILE, b" " + msgspec.json.encode(tick(symbol, update_id=1)) + b"\n")
-            eventually(lambda: read(own, f"latest_tick:{symbol}") is not None, 40)
+            eventually(lambda: read(own, f"latest_tick:{symbol}") is not None)
             eventually(lambda: writer.status.errors >= len(HOSTILE))  # others may have put more into these topics
             own.kill()
             send(HOSTILE[1], msgspec.json.encode(tick(symbol, update_id=2)))
-            eventually(lambda: "Redis does not answer" in writer.status.note, 40)
+            eventually(lambda: "Redis does not answer" in writer.status.note)
             assert not writer.status.ready
             own.start()
-            eventually(lambda: (read(own, f"latest_tick:{symbol}") or {}).get("update_id") == 2, 40)
+            eventually(lambda: (read(own, f"latest_tick:{symbol}") or {}).get("update_id") == 2)
             eventually(lambda: writer.status.ready and not writer.status.note)
             eventually(lambda: writer.status.errors >= len(HOSTILE) + 1)
         finally:

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from barnabas_quant import processes
 from barnabas_quant.cli import main
 from barnabas_quant.errors import QuantError
 from barnabas_quant.logs import show_logs
@@ -112,3 +113,45 @@ def test_logs_follow_what_comes_lines_of_any_length(tmp_path: Path) -> None:
         assert length == 600_000
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
+
+
+def test_logs_follow_a_log_that_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "LARGEST_LOG", 5)
+    path = tmp_path / "log" / "cache.log"
+    path.parent.mkdir()
+    with path.open("ab", buffering=0) as log:
+        log.write(b"first\n")
+        with started("logs", "--data", str(tmp_path), "-f", "cache") as process:
+            assert process.stdout is not None
+
+            def shown(count: int) -> list[str]:
+                assert process.stdout is not None
+                return [process.stdout.readline().split()[1] for _ in range(count)]
+
+            assert shown(1) == ["first"]
+            log.write(b"second\nhal")  # whoever writes does so in two halves
+            assert processes.cut_log(path)
+            log.write(b"f\nthird\n")
+            assert shown(4) == ["second", "hal", "f", "third"]
+            assert path.read_bytes() == b"f\nthird\n"
+            assert processes.cut_log(path)  # nothing new in the old one
+            assert not processes.cut_log(path)
+            log.write(b"fourth and more\n" * 100)
+            assert shown(100) == ["fourth"] * 100
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130
+        output = io.StringIO()
+        show_logs(tmp_path, [], 102, False, output)
+        assert output.getvalue().split()[1::2][:3] == ["f", "third", "fourth"]
+
+
+def test_a_log_that_cannot_be_copied_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "LARGEST_LOG", 5)
+    path = tmp_path / "cache.log"
+    assert not processes.cut_log(path)
+    path.write_bytes(b"what is there\n")
+    (tmp_path / "cache.log.new").mkdir()  # where the copy would be written
+    with pytest.raises(IsADirectoryError):
+        processes.cut_log(path)
+    assert path.read_bytes() == b"what is there\n"
+    assert not (tmp_path / "cache.log.1").exists()

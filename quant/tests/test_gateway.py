@@ -31,8 +31,8 @@ from barnabas_quant.service import Context, Status
 from barnabas_quant.services.gateway import GatewayService
 from barnabas_quant.settings import Gateway, Settings
 
-from .conftest import eventually
-from .stores import ClickHouse, Valkey, free_port
+from .conftest import eventually, free_ports
+from .stores import ClickHouse, Valkey
 from .test_cache_service import book, kline, tick
 
 NOWHERE = "http://127.0.0.1:1/default"
@@ -47,7 +47,7 @@ class Served:
         self.url = f"http://{settings.gateway_listen}"
         self.stop, self.status = threading.Event(), Status()
         self.bootstrap = settings.bootstrap
-        context = Context(settings, self.stop, self.status, DeadLetters(settings.bootstrap, "gateway", {}))
+        context = Context(settings, self.stop, self.status, DeadLetters(settings.bootstrap, "gateway"))
         self.failures: list[BaseException] = []
         self.thread = threading.Thread(target=self._run, args=(GatewayService(context),))
         self.producer = Producer({"bootstrap.servers": settings.bootstrap, "linger.ms": 0})
@@ -77,13 +77,13 @@ def served(bootstrap: str, redis_url: str, clickhouse: str, **bounds: int) -> It
     ensure_topics(bootstrap)
     gateway = Served(
         Settings(
-            kafka=bootstrap, redis=redis_url, clickhouse=clickhouse, gateway_listen=f"127.0.0.1:{free_port()}",
+            kafka=bootstrap, redis=redis_url, clickhouse=clickhouse, gateway_listen=f"127.0.0.1:{free_ports(1)[0]}",
             gateway=Gateway(**bounds),
         )
     )  # fmt: skip
     gateway.thread.start()
     try:
-        eventually(lambda: gateway.status.ready or bool(gateway.failures), 40)
+        eventually(lambda: gateway.status.ready or bool(gateway.failures))
         with gateway.open() as socket_:  # until a tick comes through, its reader is still on its way to the topics' end
             ask(socket_, "subscribe", "tick:binance:WARM")
             n = 0
@@ -97,7 +97,7 @@ def served(bootstrap: str, redis_url: str, clickhouse: str, **bounds: int) -> It
                 except TimeoutError:
                     return False
 
-            eventually(heard, 40)
+            eventually(heard)
         yield gateway
     finally:
         gateway.stop.set()
@@ -231,11 +231,25 @@ def test_history_routes(gateway: Served, valkey: Valkey, clickhouse: ClickHouse)
     assert [bar["open_time"] for bar in found] == [bar.open_time for bar in bars[2:]]
     found = gateway.get("klines/HIST", start=minute + 60_000, end=minute + 180_000).json()["klines"]
     assert [bar["open_time"] for bar in found] == [bar.open_time for bar in bars[1:3]]
-    assert gateway.get("klines/HIST", source="computed").status_code == 404
+    for bounds in ({"source": "computed"}, {"interval": "1h"}, {"start": 0, "end": 1000}, {"start": minute + 300_000}):
+        nothing = gateway.get("klines/HIST", **bounds)
+        assert (nothing.status_code, nothing.json()["klines"]) == (200, []), bounds
+    assert gateway.get("klines/HIST", exchange="okx").status_code == 404
     ids = [row["trade_id"] for row in gateway.get("trades/HIST", limit=3, before=8).json()["trades"]]
     assert ids == [7, 6, 5]
+    nothing = gateway.get("trades/HIST", before=0)
+    assert (nothing.status_code, nothing.json()["trades"]) == (200, [])
     held = gateway.get("orderbook/HIST", depth=1).json()
     assert (held["source"], held["last_update_id"], held["bids"]) == ("redis", 8, [["1", "2"]])
+
+
+def test_a_symbol_that_was_only_heard_of_has_no_candles_and_no_trades_yet(gateway: Served, seed: int) -> None:
+    symbol = f"N{seed}"
+    assert gateway.get(f"klines/{symbol}").status_code == 404
+    gateway.send(tick(symbol))
+    for path in ("klines", "trades"):
+        eventually(lambda path=path: gateway.get(f"{path}/{symbol}").status_code == 200)  # type: ignore[misc]
+        assert gateway.get(f"{path}/{symbol}").json()[path] == []
 
 
 def test_what_is_known_and_how_it_is(gateway: Served) -> None:
@@ -256,6 +270,8 @@ def test_what_is_known_and_how_it_is(gateway: Served) -> None:
     ("path", "parameters", "status", "error"),
     [
         ("price/NOBODY", {}, 404, "unknown_symbol"),
+        ("klines/NOBODY", {"start": 0}, 404, "unknown_symbol"),
+        ("trades/NOBODY", {}, 404, "unknown_symbol"),
         ("price/NO BODY", {}, 400, "bad_request"),
         ("price/" + "A" * 41, {}, 400, "bad_request"),
         ("price/X", {"exchange": "Bin:ance"}, 400, "bad_request"),

@@ -213,8 +213,8 @@ def listen(bootstrap: str, timing: Timing, course: Callable[[QuoteVenue, LiveFee
     """Run a feed on a venue for as long as `course` takes; give the ids in the topic and the gaps told."""
     symbol = f"S{uuid.uuid4().hex[:12].upper()}"
     ensure_topics(bootstrap)
-    venue, producer = QuoteVenue(symbol), LiveProducer(bootstrap, {})
-    letters = DeadLetters(bootstrap, "test", {})
+    venue, producer = QuoteVenue(symbol), LiveProducer(bootstrap)
+    letters = DeadLetters(bootstrap, "test")
 
     async def run() -> None:
         async with serve(venue.behave, "127.0.0.1", 0, ping_interval=None, close_timeout=0.1) as server:
@@ -320,7 +320,7 @@ def test_symbols_come_and_go_while_running(bootstrap: str) -> None:
                 streams_a_connection=2,
             )  # fmt: skip
             feed = LiveFeed(
-                spot(lambda: 0), options, LiveProducer(bootstrap, {}), DeadLetters(bootstrap, "test", {}), Status(),
+                spot(lambda: 0), options, LiveProducer(bootstrap), DeadLetters(bootstrap, "test"), Status(),
                 lambda _: Places(),
             )  # fmt: skip
             done = asyncio.Event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from barnabas_quant.feeds import BITCOIN_AND_OTHERS, Simulator
 from barnabas_quant.feeds.recording import write_capture
 from barnabas_quant.model import Gap, Trade
 
-from .conftest import START
-from .road import Road, eventually, played_frames, road
+from .conftest import START, eventually, free_ports
+from .road import Road, played_frames, road
+from .test_live_parts import broker_process
 
 embedded = pytest.importorskip("barnabas.embedded", reason="the package barnabas is not installed")
 
@@ -39,6 +41,25 @@ def finish(made: Road, capture: Path) -> dict[str, int]:
     eventually(lambda: len(made.records(Trade)) >= trades)
     made.feed.end()
     return made.account()
+
+
+@pytest.mark.long
+def test_a_kafka_that_is_gone_for_good_holds_no_feed_up(tmp_path: Path, minute: Path) -> None:
+    (port,) = free_ports(1)
+    kafka = broker_process(tmp_path, port).start()
+    try:
+        with road(tmp_path, f"127.0.0.1:{port}", minute, 2) as made:
+            made.wait_for_frames(500)
+            kafka.kill()
+            made.wait_for_frames(made.frames() + 200)
+            begun = time.monotonic()
+            made.feed.end()
+            assert 5 < time.monotonic() - begun < 20
+            assert made.feed.running is not None
+            assert made.feed.running.returncode == 1
+            assert "records were not acknowledged; the next run fetches or tells them" in made.feed.log.read_text()
+    finally:
+        kafka.kill()
 
 
 def test_everything_played_stands_in_the_topics(tmp_path: Path, own_kafka: str, minute: Path) -> None:

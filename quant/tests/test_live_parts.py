@@ -26,7 +26,8 @@ from barnabas_quant.feeds.live.rest import Rest, RestError
 from barnabas_quant.feeds.live.symbol import Places
 from barnabas_quant.model import Kline, OrderBook, Record, Tick, Trade
 
-from .road import Process, free_port
+from .conftest import free_ports
+from .road import Process
 
 # -------------------------------------------------------------------- pace
 
@@ -241,7 +242,7 @@ def test_places_of_several_symbols_of_a_partition(bootstrap: str) -> None:
     count = partition_counts(bootstrap, [Trade.topic])[Trade.topic]
     symbols = [f"S{number}" for number in range(count + 5)]  # two at least share a partition
     assert len({partition_of(f"{exchange}:{symbol}".encode(), count) for symbol in symbols}) < len(symbols)
-    producer = LiveProducer(bootstrap, {})
+    producer = LiveProducer(bootstrap)
     for number, symbol in enumerate(symbols):
         for record in records_of(exchange, symbol, number + 1, trades=1 + number % 4, ticks=3):
             producer.put(record.topic, record.key, msgspec.json.encode(record))
@@ -280,9 +281,9 @@ def answers_at(port: int) -> bool:
 
 def test_a_full_queue_says_so_and_a_broker_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     pytest.importorskip("barnabas.cli", reason="the package barnabas is not installed")
-    port = free_port()
+    (port,) = free_ports(1)
     broker, address = broker_process(tmp_path, port), f"127.0.0.1:{port}"
-    producer = LiveProducer(address, {}, queue=100)
+    producer = LiveProducer(address, queue=100)
     taken = 0
     while producer.put("road", b"k", b"%d" % taken):  # nobody answers yet
         taken += 1

@@ -1,24 +1,19 @@
-"""Symbols of a live feed, changed while it runs; and settings that reach every Kafka client."""
+"""Symbols of a live feed, changed while it runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from barnabas_quant.bus.consumer import Watcher
-from barnabas_quant.bus.live_producer import LiveProducer
-from barnabas_quant.bus.producer import RecordProducer
-from barnabas_quant.bus.ranges import RangeReader
-from barnabas_quant.bus.topics import partition_counts, set_client_settings
 from barnabas_quant.cli import main
 from barnabas_quant.errors import SettingsError
 from barnabas_quant.feeds.live.symbols import SymbolsFile, change_symbols, symbols_path
 from barnabas_quant.model import Trade
 from barnabas_quant.settings import Settings, Venue
 
-from .road import eventually, running_road
+from .conftest import eventually
+from .road import running_road
 
 embedded = pytest.importorskip("barnabas.embedded", reason="the package barnabas is not installed")
 
@@ -74,25 +69,3 @@ def test_symbols_that_come_and_go_while_the_feed_runs(tmp_path: Path) -> None:
             made.feed.end()
             numbers = [record.trade_id for record in made.records(Trade) if record.symbol == "BTC-USDT"]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))  # those missed in between were fetched
-
-
-@pytest.fixture
-def everywhere() -> Iterator[None]:
-    """Give every client a setting that none can be made with."""
-    set_client_settings({"security.protocol": "no such protocol"})
-    yield
-    set_client_settings({})
-
-
-@pytest.mark.usefixtures("everywhere")
-def test_settings_reach_every_client() -> None:
-    nowhere = "127.0.0.1:1"
-    for make in (
-        lambda: RangeReader(nowhere),
-        lambda: RecordProducer(nowhere),
-        lambda: LiveProducer(nowhere, {}),
-        lambda: Watcher(nowhere, "group", ["topic"]),
-        lambda: partition_counts(nowhere, ["topic"], 0.1),
-    ):
-        with pytest.raises(Exception, match=r"security\.protocol"):
-            make()

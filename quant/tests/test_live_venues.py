@@ -15,8 +15,8 @@ from barnabas_quant.feeds.live.venue import Handler
 from barnabas_quant.feeds.recording import write_capture
 from barnabas_quant.model import Gap, Kline, OrderBook, Record, Tick, Trade
 
-from .conftest import SHARED, START
-from .road import eventually, played_frames, road, running_road, write_futures
+from .conftest import SHARED, START, eventually
+from .road import played_frames, road, running_road, write_futures
 
 embedded = pytest.importorskip("barnabas.embedded", reason="the package barnabas is not installed")
 

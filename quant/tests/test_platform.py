@@ -28,8 +28,8 @@ from barnabas_quant.history import ClickHouse as Client
 from barnabas_quant.history.rows import TABLES
 from barnabas_quant.model import Trade
 
-from .conftest import START, eventually
-from .road import Process, Road, fetches, free_port, played_frames
+from .conftest import START, eventually, free_ports
+from .road import Process, Road, fetches, played_frames
 from .test_history import assert_equal, records_of
 
 pytest.importorskip("barnabas", reason="the package barnabas is not installed")
@@ -52,7 +52,8 @@ class Platform:
 
     def __init__(self, folder: Path, exchange: int, symbols: list[str]) -> None:
         self.data = folder / "data"
-        self.ports = {name: free_port() for name in ("kafka", "redis", "clickhouse", "gateway", "metrics")}
+        names = ("kafka", "redis", "clickhouse", "gateway", "metrics")
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         config = folder / "platform.toml"
         outside = "".join(f"{name} = {json.dumps(address)}\n" for name, address in OUTSIDE.items() if address)
         config.write_text(
@@ -95,7 +96,7 @@ def test_the_road_holds_whoever_is_killed(tmp_path: Path) -> None:
     )
     write_capture(capture, frames)
     symbols = sorted(played_frames(capture))
-    port = free_port()
+    (port,) = free_ports(1)
     rest = f"http://127.0.0.1:{port}"
     exchange = Process(
         [sys.executable, "-m", "barnabas_quant.exchange", "--listen", f"127.0.0.1:{port}", "--capture", str(capture),

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ import pytest
 from barnabas_quant.endpoints import read_endpoints
 from barnabas_quant.processes import started
 
-from .conftest import Run, eventually, finish, playing
+from .conftest import Run, eventually, finish, free_ports, playing
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("barnabas") is None, reason="no broker to start: the package barnabas is not installed"
@@ -25,9 +24,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture
 def listen() -> list[str]:
     """Give the options for two ports that are free on every loopback address."""
-    with ExitStack() as stack:
-        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
-        return [part for server in held for part in ("--listen", f"localhost:{server.getsockname()[1]}")]
+    return [part for port in free_ports(2) for part in ("--listen", f"localhost:{port}")]
 
 
 @pytest.fixture
@@ -36,7 +33,7 @@ def broker_of(tmp_path: Path) -> Iterator[list[int]]:
     pids: list[int] = []
     yield pids
     for pid in pids:
-        eventually(lambda pid=pid: started(pid) is None, 60)  # type: ignore[misc]
+        eventually(lambda pid=pid: started(pid) is None)  # type: ignore[misc]
 
 
 def broker_pid(process: subprocess.Popen[str]) -> int:

@@ -54,7 +54,7 @@ class Way:
     @contextmanager
     def writing(self, *kinds: Callable[[Context], ConsumerService]) -> Iterator[list[ConsumerService]]:
         stop, bootstrap = threading.Event(), self._settings.bootstrap
-        services = [kind(Context(self._settings, stop, Status(), DeadLetters(bootstrap, "x", {}))) for kind in kinds]
+        services = [kind(Context(self._settings, stop, Status(), DeadLetters(bootstrap, "x"))) for kind in kinds]
         threads = [threading.Thread(target=service.run) for service in services]
         for thread in threads:
             thread.start()
@@ -92,8 +92,8 @@ def test_a_share_is_priced_from_redis_and_from_its_topic(way: Way) -> None:
         way.stock('{"symbol":"600519","price":1680.5,"volume":100,"time":"09:30:03"}', "600519")
         way.stock('{"symbol":"700.HK","price":3e2,"time":"09:30:03"}', "00700")
         way.stock('{"symbol":"00700","price":388.2,"time":"09:30:03"}', "00700")
-        eventually(lambda: way.price("sh600519", exchange="sse")["price"] == "1680.5", 40)
-        eventually(lambda: way.price("0700.HK", exchange="hkex").get("price") == "388.2", 40)
+        eventually(lambda: way.price("sh600519", exchange="sse")["price"] == "1680.5")
+        eventually(lambda: way.price("0700.HK", exchange="hkex").get("price") == "388.2")
     with redis.Redis.from_url(way.valkey.url) as client:
         held = json.loads(client.get(tick_key("sse", "600519")) or b"{}")
     assert (held["price"], held["kind"], held["symbol"]) == ("1680.5", "trade", "600519")
@@ -128,8 +128,8 @@ def test_stores_that_are_killed_in_turn(way: Way) -> None:
     with way.writing(CacheWriter, HistoryWriter):
         way.gateway.send(*(tick(symbol, update_id=n, price=f"{n}.5") for n in range(1, 11)))
         way.gateway.send(*(kline(symbol, minute - n * 60_000_000, "venue", now) for n in range(3)), book(symbol, 7))
-        eventually(lambda: way.where(symbol) == ("redis", []), 40)
-        eventually(lambda: len(way.gateway.get(f"klines/{symbol}").json().get("klines", ())) == 3, 40)
+        eventually(lambda: way.where(symbol) == ("redis", []))
+        eventually(lambda: len(way.gateway.get(f"klines/{symbol}").json().get("klines", ())) == 3)
         with redis.Redis.from_url(way.valkey.url) as client:
             client.flushall()
 
@@ -139,8 +139,8 @@ def test_stores_that_are_killed_in_turn(way: Way) -> None:
                 client.flushall()
             return found.get("update_id") == 10
 
-        eventually(told, 40)
-        eventually(lambda: way.gateway.get(f"orderbook/{symbol}").status_code == 200, 40)
+        eventually(told)
+        eventually(lambda: way.gateway.get(f"orderbook/{symbol}").status_code == 200)
 
     first = way.price(symbol)
     assert (first["source"], first["price"], first["update_id"]) == ("clickhouse", "10.50000000", 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,19 @@ def test_a_service_serves_its_metrics_and_ends_on_sigterm(
         process.terminate()
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 0, errors
+
+
+def test_what_is_said_about_kafka_clients_reaches_a_service(bootstrap: str, tmp_path: Path) -> None:
+    path, config = tmp_path / "counter.py", tmp_path / "own.toml"
+    path.write_text(GOOD)
+    config.write_text('[kafka_client]\n"security.protocol" = "PIGEON"\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "barnabas_quant", "run", str(path), "--config", str(config), "--kafka", bootstrap,
+         "--data", str(tmp_path)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert re.fullmatch(r"barnabas-quant: kafka_client: .*security\.protocol.*\n", done.stderr)
 
 
 def test_a_service_without_kafka_says_what_to_give(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Message, Pro
 from confluent_kafka.admin import AdminClient
 
 from barnabas_quant.bus.dead_letters import MAX_BYTES, DeadLetters
-from barnabas_quant.bus.topics import DEAD_LETTERS, TopicSpec, ensure_topics
+from barnabas_quant.bus.topics import DEAD_LETTERS, TopicSpec, ensure_topics, set_client_settings
 from barnabas_quant.errors import StoreUnavailable
 from barnabas_quant.service import ConsumerService, Context, Status
 from barnabas_quant.settings import Settings
@@ -51,10 +51,11 @@ def committed(bootstrap: str, topic: str) -> dict[int, int]:
 
 @contextmanager
 def running(bootstrap: str, kind: type[ConsumerService], **client: str) -> Iterator[ConsumerService]:
-    """Run a service in a thread, with further settings of its Kafka client; what it raises fails the test."""
+    """Run a service in a thread, with further settings of Kafka clients; what it raises fails the test."""
     stop, status = threading.Event(), Status()
-    letters = DeadLetters(bootstrap, kind.name, {})
-    service = kind(Context(Settings(kafka=bootstrap, kafka_client=client), stop, status, letters))
+    set_client_settings(client)
+    letters = DeadLetters(bootstrap, kind.name)
+    service = kind(Context(Settings(kafka=bootstrap), stop, status, letters))
     failures: list[BaseException] = []
 
     def run() -> None:
@@ -70,6 +71,7 @@ def running(bootstrap: str, kind: type[ConsumerService], **client: str) -> Itera
     finally:
         stop.set()
         thread.join(30)
+        set_client_settings({})
     assert not thread.is_alive()
     assert not failures, failures
 
@@ -161,8 +163,8 @@ def test_partitions_that_were_taken_away_are_lost_and_not_revoked(bootstrap: str
     kind.revoked = lambda self, partitions: told.append("revoked")  # type: ignore[method-assign]
     kind.lost = lambda self, partitions: told.append("lost")  # type: ignore[method-assign]
     with running(bootstrap, kind, **{"max.poll.interval.ms": "6000"}):
-        eventually(lambda: "lost" in told, 30)
-        eventually(lambda: committed(bootstrap, topic) == dict.fromkeys(range(PARTITIONS), 10), 30)
+        eventually(lambda: "lost" in told)
+        eventually(lambda: committed(bootstrap, topic) == dict.fromkeys(range(PARTITIONS), 10))
         assert told == ["lost"]
     assert set(seen) == set(range(40))
 
@@ -196,7 +198,7 @@ def test_a_batch_held_back_leaves_out_what_was_given_up_and_came_back(
         eventually(lambda: len(assigned) == PARTITIONS + len(revoked))
         down.clear()
         produce(bootstrap, topic, range(40, 40 + PARTITIONS))  # when these have come, nothing is on its way any more
-        eventually(lambda: {40, 41, 42, 43} <= set(done), 30)
+        eventually(lambda: {40, 41, 42, 43} <= set(done))
     assert sorted(done) == list(range(40 + PARTITIONS))
 
 
@@ -285,13 +287,13 @@ def members(tmp_path: Path, bootstrap: str, topic: str) -> Iterator[Members]:
 def test_after_sigkill_the_next_process_goes_on_from_the_commit(members: Members, bootstrap: str, topic: str) -> None:
     produce(bootstrap, topic, range(4000))
     first = members.start()
-    eventually(lambda: sum(committed(bootstrap, topic).values()) > 0, 30)
+    eventually(lambda: sum(committed(bootstrap, topic).values()) > 0)
     first.kill()
     first.wait()
     at_kill = committed(bootstrap, topic)
     assert len(members.lines(0)) < 4000, "it was done before the kill: nothing was tested"
     members.start()
-    eventually(lambda: len(members.numbers()) == 4000, 40)
+    eventually(lambda: len(members.numbers()) == 4000)
     for partition, offset, _ in members.lines(1):
         assert offset >= at_kill.get(partition, 0)
     again = [number for number, times in members.numbers().items() if times > 1]
@@ -303,7 +305,7 @@ def test_a_second_member_takes_its_part_and_nothing_is_lost_or_done_again(
 ) -> None:
     produce(bootstrap, topic, range(3000))
     members.start()
-    eventually(lambda: bool(members.lines(0)), 30)
+    eventually(lambda: bool(members.lines(0)))
     second = members.start()
     sent = 3000
 
@@ -313,12 +315,12 @@ def test_a_second_member_takes_its_part_and_nothing_is_lost_or_done_again(
         sent += 40
         return len({line[0] for line in members.lines(1)}) >= 2
 
-    eventually(shared, 40)
+    eventually(shared)
     second.terminate()
     assert second.wait(30) == 0
     produce(bootstrap, topic, range(sent, sent + 40))
     sent += 40
-    eventually(lambda: len(members.numbers()) == sent, 40)
+    eventually(lambda: len(members.numbers()) == sent)
     # Partitions were given up in order, so each was committed first: no record comes twice.
     assert set(members.numbers().values()) == {1}
 

@@ -8,25 +8,26 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 from confluent_kafka import Producer
 
-from barnabas_quant.endpoints import Endpoints, Started, read_endpoints
+from barnabas_quant import processes
+from barnabas_quant.endpoints import Endpoints, Started, only_one, read_endpoints
 from barnabas_quant.errors import ChildError
 from barnabas_quant.processes import started
 from barnabas_quant.runner import find_service
 from barnabas_quant.settings import Quotes, Settings, Venue
 from barnabas_quant.status import ProcessStatus, read_status
 from barnabas_quant.stores import embedded_stores, log_of
-from barnabas_quant.supervisor import Managed, Restarts
+from barnabas_quant.supervisor import Managed, Restarts, Supervisor
 
-from .conftest import eventually
+from .conftest import eventually, free_ports
 
 PATIENCE = 60.0
 
@@ -44,6 +45,19 @@ class TradeCounter(ConsumerService):
         with Path(__file__).with_suffix(".count").open("a") as output:
             for message in messages:
                 output.write(f"{message.partition()}@{message.offset()}\\n")
+"""
+
+LOUD = """
+from barnabas_quant.service import Service
+
+class Loud(Service):
+    name = "loud"
+
+    def run(self):
+        number = 0
+        while not self.context.stop.wait(0.002):
+            for number in range(number + 1, number + 21):
+                print(f"line {number}")
 """
 
 DIES = """
@@ -83,9 +97,7 @@ class Platform:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data = folder / "data"
-        with ExitStack() as stack:
-            held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
-            self.ports = [int(one.getsockname()[1]) for one in held]
+        self.ports = free_ports(3)
         self.config = folder / "platform.toml"
         kafka, redis, metrics = self.ports
         self.config.write_text(
@@ -303,6 +315,49 @@ def test_a_port_that_is_taken_is_named_and_nothing_is_left(platform: Platform) -
     assert "--redis" in done.stderr
     assert "Traceback" not in done.stderr
     assert read_endpoints(platform.data) is None
+
+
+def test_logs_stay_small_and_are_followed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "LARGEST_LOG", 20_000)
+    nowhere = "127.0.0.1:1"
+    settings = Settings(
+        data=tmp_path, kafka=nowhere, redis=f"redis://{nowhere}/0", clickhouse=f"http://{nowhere}/default",
+        metrics_listen=None, services=(),
+    )  # fmt: skip
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services" / "loud.py").write_text(LOUD)
+    log, shown, stop = log_of(tmp_path, "loud"), tmp_path / "shown", threading.Event()
+    followers: list[subprocess.Popen[bytes]] = []
+    olds: set[int] = set()
+    deadline = time.monotonic() + PATIENCE
+
+    def look(supervisor: Supervisor) -> None:
+        assert time.monotonic() < deadline, olds
+        if not followers and log.exists():
+            with shown.open("wb") as output:
+                arguments = ["logs", "--data", str(tmp_path), "-f", "-n", "0", "loud"]
+                followers.append(subprocess.Popen([sys.executable, "-m", "barnabas_quant", *arguments], stdout=output))
+        if shown.exists() and shown.stat().st_size and processes.old_log(log).exists():
+            olds.add(processes.old_log(log).stat().st_mtime_ns)
+        if len(olds) >= 4:
+            assert supervisor.services["loud"].restarts.count == 0
+            stop.set()
+
+    try:
+        with only_one(tmp_path):
+            Supervisor(settings, stop, print).run(look)
+        last = log.read_text().split()[-1] if log.stat().st_size else processes.old_log(log).read_text().split()[-1]
+        eventually(lambda: shown.read_text().split()[-1] == last)
+    finally:
+        for each in followers:
+            each.kill()
+            each.wait()
+    numbers = [int(line.rpartition("loud                 line ")[2]) for line in shown.read_text().splitlines()]
+    assert numbers == sorted(set(numbers))
+    missing = numbers[-1] - numbers[0] + 1 - len(numbers)
+    assert missing < 100  # of some ten thousand: what was written the very moment that it was cut
+    oldest = int(processes.old_log(log).read_text().split()[1])
+    assert oldest > 3 * 20_000 / len("line 123456\n")  # what came before the last cut but one is gone
 
 
 @pytest.fixture

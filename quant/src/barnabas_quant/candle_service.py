@@ -24,7 +24,7 @@ from confluent_kafka import OFFSET_BEGINNING, Message, TopicPartition
 from barnabas_quant.analysis.candles import Candles, TradeFields
 from barnabas_quant.analysis.studies import Studies
 from barnabas_quant.bus.marks import Mark
-from barnabas_quant.bus.producer import RecordProducer, encode
+from barnabas_quant.bus.producer import PATIENCE, RecordProducer, encode
 from barnabas_quant.bus.ranges import Partition, RangeReader
 from barnabas_quant.bus.snapshots import VERSION, Snapshot, SnapshotStore
 from barnabas_quant.bus.topics import ANALYSIS_STATE, DEAD_LETTERS, INDICATORS, partition_counts, topic_specs
@@ -39,6 +39,7 @@ UNREADABLE = (ValueError, msgspec.DecodeError, QuantError, RecursionError)
 """What a record that is none raises."""
 
 _PATIENCE = 30.0  # seconds that Kafka may take to acknowledge before a snapshot
+_ANSWER, _LAST = 10.0, 3.0  # seconds that it may take to say where a partition ends, the latter at our own end
 _QUIET = 1.0  # seconds without a record after which a live stream's clock is the wall's
 _LIVE = 60.0  # seconds between a trade and its record, at most, in a live stream
 
@@ -93,8 +94,10 @@ class CandleService(ConsumerService):
         except ValueError as error:
             raise SettingsError(f"computed: {error}") from error
         self._parts: dict[Partition, _Part] = {}
-        self._producer = RecordProducer(self.settings.bootstrap)
+        self._producer = RecordProducer(self.settings.bootstrap, context.stop.is_set)
         self._store: SnapshotStore | None = None
+        self._silent = False
+        """Whether Kafka did not answer when a snapshot was made: then the end does not wait for it once more."""
         self._bounds: RangeReader | None = None
         self._counts: dict[str, int] = {}
         self._snapshot_at = time.monotonic() + self.snapshot_every
@@ -223,7 +226,7 @@ class CandleService(ConsumerService):
             state = ANALYSIS_STATE.name
             self._counts = partition_counts(settings.bootstrap, [Kline.topic, Reading.topic, state], _PATIENCE)
             partitions = self._counts.pop(state)
-            self._store = SnapshotStore(settings.bootstrap, self.name, settings.kafka_client, partitions)
+            self._store = SnapshotStore(settings.bootstrap, self.name, partitions)
         return self._store
 
     def _resume(self, at: Partition, snapshot: Snapshot | None) -> _Part | None:
@@ -270,25 +273,28 @@ class CandleService(ConsumerService):
         """Write snapshots of partitions, after all that was sent is acknowledged. Raises BusError."""
         self._snapshot_at = time.monotonic() + self.snapshot_every
         store = self._store
-        if not partitions or store is None:
+        if not partitions or store is None or self._silent:
             return
+        self._silent = True  # until it has answered to all of it
         if self._producer.flush(_PATIENCE):
-            raise BusError(f"{self.name}: Kafka has acknowledged nothing for {_PATIENCE:g} s")
-        written = self._ends()
+            raise BusError(f"{self.name}: Kafka acknowledges nothing")
+        stopping = self.context.stop.is_set()
+        written = self._ends(_LAST if stopping else _ANSWER)
         for at in partitions:
             part = self._parts[at]
             state = {"candles": part.candles.save(), "studies": part.studies.save()}
             store.put(at, Snapshot(VERSION, part.next_offset, written, state))
             part.saved_offset, part.advanced = part.next_offset, False
-        if not store.flush(_PATIENCE):
-            raise BusError(f"{self.name}: a snapshot was not acknowledged in {_PATIENCE:g} s")
+        if not store.flush(PATIENCE if stopping else _PATIENCE):
+            raise BusError(f"{self.name}: a snapshot is not acknowledged")
+        self._silent = False
 
-    def _ends(self) -> dict[str, list[int]]:
+    def _ends(self, seconds: float) -> dict[str, list[int]]:
         if self._bounds is None:
             self._bounds = RangeReader(self.settings.bootstrap)
         ends: dict[str, list[int]] = {}
         for topic, count in self._counts.items():
-            bounds = self._bounds.bounds((topic, number) for number in range(count))
+            bounds = self._bounds.bounds(((topic, number) for number in range(count)), seconds)
             ends[topic] = [bounds[topic, number][1] for number in range(count)]
         return ends
 

@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, ports that are taken, and what a killed run left behind."""
+"""Child processes that end with their parent, their logs, ports that are taken, and what a killed run left behind."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from barnabas_quant.errors import ChildError
+
+LARGEST_LOG = 16 * 2**20
+"""Bytes of a log beyond which it is cut; the old one takes as many once more."""
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -48,6 +51,8 @@ class Child:
             self.reports, inherited = os.pipe()
             environment[reports] = str(inherited)
         log.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # what it has to say goes before
+            cut_log(log)
         self._start_of_log = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             try:
@@ -109,12 +114,50 @@ class Child:
             return "runs"
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
+    def cut_log(self) -> None:
+        """Cut its log where that has grown too large. Raises OSError."""
+        if cut_log(self.log):
+            self._start_of_log = 0
+
     def last_words(self, lines: int = 8) -> str:
         """Give the last lines of its output, each indented on a line of its own."""
-        with self.log.open("rb") as output:
-            output.seek(max(self._start_of_log, self.log.stat().st_size - 4096))
-            text = output.read().decode("utf-8", "replace").splitlines()[-lines:]
+        try:
+            with self.log.open("rb") as output:
+                output.seek(max(self._start_of_log, self.log.stat().st_size - 4096))
+                text = output.read().decode("utf-8", "replace").splitlines()[-lines:]
+        except FileNotFoundError:  # somebody has cleared up
+            return ""
         return "".join(f"\n    {line}" for line in text)
+
+
+def cut_log(log: Path) -> bool:
+    """Copy a log that has grown too large to its old one, in the place of what is there, and cut it to nothing.
+
+    Answer whether it was. A process writes through a descriptor that it was given: its log can be neither closed nor
+    renamed under it. But it is open for appending, so that the next line stands at the beginning of what was cut. Lines
+    that are written between the last look for what to copy and the cut, some microseconds, are lost. Raises OSError
+    where it cannot be copied; it is left as it is then.
+    """
+    if not log.exists() or log.stat().st_size <= LARGEST_LOG:
+        return False
+    copy = log.with_name(f"{log.name}.new")
+    try:
+        with log.open("r+b", buffering=0) as source, copy.open("wb") as target:
+            while chunk := source.read(2**20):
+                target.write(chunk)
+                target.flush()
+            source.truncate(0)
+    except OSError:
+        with suppress(OSError):
+            copy.unlink()
+        raise
+    copy.replace(old_log(log))  # after the cut: where the old one is another, the log has begun anew
+    return True
+
+
+def old_log(log: Path) -> Path:
+    """Give where a log's lines are until it is cut once more: PROCESS.log.1."""
+    return log.with_name(f"{log.name}.1")
 
 
 def _tie_to_parent(parent: int) -> Callable[[], None] | None:

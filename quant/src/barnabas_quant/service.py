@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -148,7 +148,7 @@ class ConsumerService(Service):
 
     def run(self) -> None:
         """Read and handle until told to stop. Raises BusError where Kafka refuses for good."""
-        ensure_topics(self.settings.bootstrap, (*self.creates, *topic_specs(self.topics)), self.settings.kafka_client)
+        ensure_topics(self.settings.bootstrap, (*self.creates, *topic_specs(self.topics)))
         reader = _Reader(self)
         try:
             reader.run()
@@ -172,7 +172,6 @@ class _Reader:
         self._consumer = Consumer(
             client_settings(
                 settings.bootstrap,
-                settings.kafka_client,
                 {
                     "group.id": service.group,
                     "client.id": f"barnabas-quant-{service.name}",
@@ -202,7 +201,7 @@ class _Reader:
         while not self._stop.is_set():
             messages = self._consumer.consume(service.batch, service.wait)
             if messages:
-                good = [message for message in messages if self._is_record(message)]
+                good = [message for message in messages if message.error() is None or self._is_record(message)]
                 if good:
                     self._handle(good)
             self._attempt(service.idle)
@@ -217,7 +216,7 @@ class _Reader:
             self._commit(wait=True)
             self._consumer.close()
 
-    def _handle(self, messages: list[Message]) -> None:
+    def _handle(self, messages: list[Any]) -> None:
         """Hand a batch over, again and again while a store is down.
 
         Partitions given up meanwhile are left out, even where they came back: they begin anew at what is committed.
@@ -239,8 +238,11 @@ class _Reader:
             break
         self._status.ready = True
         self._complain("")
-        for message in messages:
-            self._done[_at(message)] = int(message.offset() or 0) + 1
+        done: dict[Partition, int] = {}
+        for message in reversed(messages):  # the last of each partition counts
+            if (at := (message.topic(), message.partition())) not in done:
+                done[at] = message.offset() + 1
+        self._done |= done
         self._status.count(len(messages))
 
     def _pause(self, seconds: float) -> bool:

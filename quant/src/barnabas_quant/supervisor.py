@@ -33,7 +33,8 @@ START_PATIENCE = 60.0
 STOP_PATIENCE = 30.0
 """Seconds that a process may take to end before it is killed."""
 
-_LOOK_EVERY = 0.5  # seconds between two looks into the folder of services
+_LOOK_EVERY = 0.5  # seconds between two looks into the folder of services, and at the size of the logs
+_CUT_AGAIN = 60.0  # seconds after which a log that could not be cut is tried again
 
 
 class Restarts:
@@ -158,7 +159,7 @@ class Supervisor:
         self._data = settings.data
         self._selector = selectors.DefaultSelector()
         self._seen: dict[Path, int] = {}  # files of the user's services, and when each was last written
-        self._looked = 0.0
+        self._looked = self._cut_at = 0.0
         self._addresses: dict[str, str] = {}
         self.stores: dict[str, Managed] = {}
         self.services: dict[str, Managed] = {}
@@ -255,6 +256,7 @@ class Supervisor:
                     self._forget(child.reports)
                 self._say(managed.bury(now))
             changed |= managed.child is not child
+        self._cut_logs(now)
         for name in self._new_services(now):
             changed = True
             self._say(f"{name}: found in {self._data / 'services'}")
@@ -274,6 +276,18 @@ class Supervisor:
     def _forget(self, descriptor: int) -> None:
         if descriptor in self._selector.get_map():
             self._selector.unregister(descriptor)
+
+    def _cut_logs(self, now: float) -> None:
+        if now < self._cut_at:
+            return
+        self._cut_at = now + _LOOK_EVERY
+        for managed in self.all():
+            if managed.child is not None:
+                try:
+                    managed.child.cut_log()
+                except OSError as error:  # a full disk: what is there is kept, and looked at again later
+                    log.warning("%s: its log cannot be cut: %s", managed.name, error)
+                    self._cut_at = now + _CUT_AGAIN
 
     def _new_services(self, now: float) -> list[str]:
         """Start what has come into the folder of the user's services since the last look.

@@ -26,6 +26,7 @@ from barnabas_quant.model import Kline, Reading, Trade, units
 from barnabas_quant.model.intervals import SECOND, parse_intervals
 from barnabas_quant.model.stock import Stock, encode_stock
 
+from ..conftest import eventually
 from .common import trade
 from .test_candles import sql_bars
 
@@ -126,13 +127,6 @@ class Topic:
         return [bar for bar in self.records() if bar.closed and interval in (None, bar.interval)]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 40) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
-
-
 def market(exchange: str, seed: int, minutes: int) -> list[list[Trade]]:
     """Make trades of some symbols, in a list for each minute; the last one is long after all others."""
     rng = random.Random(seed)
@@ -176,7 +170,7 @@ def test_killed_again_and_again(bootstrap: str, runner: Start, tmp_path: Path, s
     for minute, seconds in enumerate((60, 0.2, 60, 0.2)):
         service.start(seconds)
         send(stream[minute])
-        wait_until(lambda known=known: len(klines.closed()) > known)  # type: ignore[misc]
+        eventually(lambda known=known: len(klines.closed()) > known)  # type: ignore[misc]
         known = len(klines.closed())
         if minute == 2:
             time.sleep(0.3)  # any moment will do: this one is probably behind a snapshot
@@ -192,7 +186,7 @@ def test_killed_again_and_again(bootstrap: str, runner: Start, tmp_path: Path, s
     def complete() -> bool:
         return {bar.symbol for bar in klines.closed("5m") if bar.open_time == final} == symbols
 
-    wait_until(complete)
+    eventually(complete)
     assert service.end(signal.SIGTERM) == 0
     closed = klines.closed()
     identities = Counter((bar.symbol, bar.interval, bar.open_time) for bar in closed)
@@ -261,12 +255,12 @@ def test_partitions_change_hands(bootstrap: str, runner: Start, tmp_path: Path, 
         producer.send(each.key, Trade.topic, encode(each))
     producer.flush(20)
     klines = Topic(bootstrap, Kline, {exchange})
-    wait_until(lambda: bool(klines.records()))
+    eventually(lambda: bool(klines.records()))
     two = runner("Analysis", "analysis", 60, one.name)
     two.start()
-    store = SnapshotStore(bootstrap, one.name, {}, 12)
+    store = SnapshotStore(bootstrap, one.name, 12)
     places = [(Trade.topic, number) for number in range(12)]
-    wait_until(lambda: any(store.read(places).values()))  # the first member has given some up
+    eventually(lambda: any(store.read(places).values()))  # the first member has given some up
     for each in stream[1]:
         producer.send(each.key, Trade.topic, encode(each))
     producer.flush(20)
@@ -281,7 +275,7 @@ def test_partitions_change_hands(bootstrap: str, runner: Start, tmp_path: Path, 
     def complete() -> bool:
         return {bar.symbol for bar in klines.closed("1m") if bar.open_time == last_minute * SECOND} == symbols
 
-    wait_until(complete)
+    eventually(complete)
     assert two.end(signal.SIGTERM) == 0
     closed = klines.closed("1m")
     identities = Counter((bar.symbol, bar.open_time) for bar in closed)
@@ -331,7 +325,7 @@ def test_bad_records_and_a_live_market_that_falls_silent(bootstrap: str, runner:
     service = runner("Analysis", "analysis", 5)
     service.start()
     klines, live = Topic(bootstrap, Kline, {exchange}), Topic(bootstrap, Kline, {f"{exchange}live"})
-    wait_until(lambda: bool(klines.closed("1m")) and len(live.closed("1s")) >= 3)
+    eventually(lambda: bool(klines.closed("1m")) and len(live.closed("1s")) >= 3)
     assert service.end(signal.SIGTERM) == 0
     closes = [(bar.open_time // SECOND - now, float(bar.close)) for bar in live.closed("1s")]
     assert closes[:3] == [(-2, 101.0), (-1, 102.0), (0, 102.0)]
@@ -351,7 +345,7 @@ def test_the_last_snapshot_of_a_service_is_found(bootstrap: str) -> None:
     ensure_topics(bootstrap)
     places = [("a", 3), ("b", 3), ("a", 4)]
     name = f"service-{uuid.uuid4().hex[:8]}"
-    store, other = SnapshotStore(bootstrap, name, {}, 12), SnapshotStore(bootstrap, f"{name}-2", {}, 12)
+    store, other = SnapshotStore(bootstrap, name, 12), SnapshotStore(bootstrap, f"{name}-2", 12)
     assert store.read(places) == dict.fromkeys(places)
     for number in range(3):
         store.put(("a", 3), Snapshot(VERSION, number, {"k": [number]}, {"state": b"x" * 100_000}))
@@ -394,7 +388,7 @@ def test_shares(bootstrap: str, runner: Start) -> None:
         return [bar for bar in klines.closed("1m") if bar.symbol == code]
 
     # The day is over by the stream's own clock and nothing more comes: its last bar is closed all the same.
-    wait_until(lambda: any(bar.close == "10.00000000" for bar in bars()))
+    eventually(lambda: any(bar.close == "10.00000000" for bar in bars()))
     assert service.end(signal.SIGTERM) == 0
     minutes = bars()
     assert [bar.trades for bar in minutes[:25]] == [1] * 25

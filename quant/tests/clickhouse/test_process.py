@@ -13,17 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from ..conftest import eventually
 from .conftest import Server, Start
 
 LONG = "SELECT count() FROM numbers(1000000000000) WHERE number % 7 = 8"
-
-
-def eventually(condition: object, seconds: float = 20) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.01)
 
 
 def queries(server: Server, text: str) -> int:

@@ -150,11 +150,3 @@ def command(client: ClientConnection, **request: Any) -> Any:
     """Send a command and give its answer; other messages are passed over."""
     client.send(json.dumps(request))
     return until(client, lambda m: "result" in m or "code" in m)[-1]
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until something is true."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.01)

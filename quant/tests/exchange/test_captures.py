@@ -13,7 +13,8 @@ from barnabas_quant.feeds import BinanceDecoder, Capture, Frame
 from barnabas_quant.feeds.recording import write_capture
 from barnabas_quant.model import Book, OrderBook, units
 
-from .conftest import PATIENCE, SHARED, START, Running, Start, eventually
+from ..conftest import eventually
+from .conftest import PATIENCE, SHARED, START, Running, Start
 
 
 def no_report(number: int, reason: str) -> None:

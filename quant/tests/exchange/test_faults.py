@@ -16,7 +16,8 @@ from websockets.sync.client import ClientConnection
 from barnabas_quant.exchange.garbage import KINDS
 from barnabas_quant.exchange.ledger import digest
 
-from .conftest import HTTP, PATIENCE, START, Running, Start, eventually, message, until
+from ..conftest import eventually
+from .conftest import HTTP, PATIENCE, START, Running, Start, message, until
 
 DEPTH = "btcusdt@depth@100ms"
 QUOTES = "btcusdt@bookTicker"

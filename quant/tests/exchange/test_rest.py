@@ -12,7 +12,8 @@ import pytest
 from barnabas_quant.feeds import BinanceDecoder, Capture
 from barnabas_quant.model import Trade, units
 
-from .conftest import START, Running, Start, end, eventually, launch, message, until
+from ..conftest import eventually
+from .conftest import START, Running, Start, end, launch, message, until
 
 
 def no_report(number: int, reason: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from barnabas_quant.exchange.play import EPOCH, instruments
 from barnabas_quant.exchange.simulator import MINUTE, Simulator
 
-from .conftest import PATIENCE, Running, Start, eventually, message, until
+from ..conftest import eventually
+from .conftest import PATIENCE, Running, Start, message, until
 
 
 def test_frames_are_those_that_the_seed_makes(simulated: Running) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from barnabas_quant.bus.ranges import Partition
-from barnabas_quant.bus.topics import quiet
+from barnabas_quant.bus.topics import client_settings
 from barnabas_quant.errors import BusError
 
 log = logging.getLogger(__name__)
@@ -25,9 +25,9 @@ class Watcher:
         self._committed: dict[Partition, int] = {}
         self._commit_at = time.monotonic() + _COMMIT_EVERY
         self._consumer = Consumer(
-            quiet(
-                **{
-                    "bootstrap.servers": bootstrap,
+            client_settings(
+                bootstrap,
+                {
                     "group.id": group,
                     "enable.auto.commit": False,
                     "auto.offset.reset": "earliest",
@@ -36,7 +36,7 @@ class Watcher:
                     "heartbeat.interval.ms": 2000,
                     "fetch.wait.max.ms": 100,
                     "fetch.queue.backoff.ms": 10,
-                }
+                },
             )
         )
         self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke)

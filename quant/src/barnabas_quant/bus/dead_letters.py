@@ -7,7 +7,6 @@ the headers `reason` (a sentence), `service`, and `from` (`topic-partition@offse
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -25,11 +24,10 @@ MAX_KEY = 10_000
 class DeadLetters:
     """Write dead letters; they are acknowledged at the latest when `flush` answers."""
 
-    def __init__(self, bootstrap: str, service: str, client: Mapping[str, str]) -> None:
+    def __init__(self, bootstrap: str, service: str) -> None:
         self._service = service
         self._settings = client_settings(
             bootstrap,
-            client,
             {"enable.idempotence": True, "message.timeout.ms": 0, "linger.ms": 50, "on_delivery": self._delivered},
         )
         self._producer: Producer | None = None  # made for the first one: most services never need it

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -19,15 +18,14 @@ from barnabas_quant.errors import BusError
 class LiveProducer:
     """Write records into topics. Every method raises BusError once Kafka has refused a record."""
 
-    def __init__(self, bootstrap: str, client: Mapping[str, str], queue: int = 500_000) -> None:
-        """Take the bootstrap servers, settings of every client, and how many records may wait."""
+    def __init__(self, bootstrap: str, queue: int = 500_000) -> None:
+        """Take the bootstrap servers, and how many records may wait."""
         self.taken = 0
         self._failure: str | None = None
         self._waiting: deque[tuple[str, bytes, bytes]] = deque()
         self._producer = Producer(
             client_settings(
                 bootstrap,
-                client,
                 {
                     "enable.idempotence": True,
                     "acks": "all",
@@ -74,14 +72,18 @@ class LiveProducer:
         return True
 
     def flush(self, seconds: float) -> int:
-        """Wait until every record is acknowledged; answer how many are not after `seconds`."""
-        deadline = time.monotonic() + seconds
-        while not self.pump() and time.monotonic() < deadline:
-            self._producer.poll(0.1)
-        while (left := self._producer.flush(0.2)) and time.monotonic() < deadline:
-            self.pump()
+        """Wait until every record is acknowledged; answer how many are not after `seconds` in which none was."""
+        fewest, deadline = 0, time.monotonic() + seconds
         self.pump()
-        return left + len(self._waiting)
+        while left := self._producer.flush(0.2) + len(self._waiting):
+            self.pump()
+            if left < fewest:
+                deadline = time.monotonic() + seconds
+            elif time.monotonic() >= deadline:
+                break
+            fewest = left
+        self.pump()
+        return left
 
     def _on_failure(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and error.code() not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):

@@ -9,9 +9,12 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from barnabas_quant.bus.marks import HEADER, Mark
-from barnabas_quant.bus.topics import quiet
+from barnabas_quant.bus.topics import client_settings
 from barnabas_quant.errors import BusError
 from barnabas_quant.model import Record
+
+PATIENCE = 8.0
+"""Seconds without an acknowledgement after which a program that is to end takes Kafka for gone."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -28,13 +31,15 @@ class RecordProducer:
     every further call raises BusError.
     """
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Take what tells whether the program is to end: then a Kafka that is silent is not waited for as long."""
         self.sent = 0
+        self._stopping = stopping
         self._failure: str | None = None
         self._producer = Producer(
-            quiet(
-                **{
-                    "bootstrap.servers": bootstrap,
+            client_settings(
+                bootstrap,
+                {
                     "enable.idempotence": True,
                     "enable.gapless.guarantee": True,
                     "acks": "all",
@@ -44,7 +49,7 @@ class RecordProducer:
                     "delivery.report.only.error": True,
                     "on_delivery": self._on_failure,
                     "error_cb": self._on_error,
-                }
+                },
             )
         )
 
@@ -54,11 +59,15 @@ class RecordProducer:
         A record of no feed has no mark. `partition` -1: where its key puts it.
         """
         headers: list[tuple[str, str | bytes | None]] = [] if mark is None else [(HEADER, mark.encode())]
+        begun = 0.0
         while True:
             self._check()
             try:
                 self._producer.produce(topic, value, key, partition, headers=headers)
             except BufferError:
+                begun = begun or time.monotonic()
+                if self._stopping() and time.monotonic() - begun > PATIENCE:
+                    raise BusError(f"{topic}: told to stop while Kafka takes no records") from None
                 self._producer.poll(0.1)  # reading from the source stops until there is room
                 continue
             except KafkaException as error:
@@ -68,13 +77,19 @@ class RecordProducer:
         self._producer.poll(0)
 
     def flush(self, seconds: float, give_up: Callable[[], bool] = lambda: False) -> int:
-        """Wait until every record is acknowledged; answer how many are not, after `seconds` or once `give_up()`.
+        """Wait until every record is acknowledged; answer how many are not.
 
-        Raises BusError where one was refused.
+        It ends after `seconds` in which none was acknowledged (PATIENCE at most, where the program is to end), or once
+        `give_up()`. Raises BusError where one was refused.
         """
-        deadline = time.monotonic() + seconds
-        while (left := self._producer.flush(0.2)) and time.monotonic() < deadline and not give_up():
+        fewest, heard = 0, time.monotonic()
+        while (left := self._producer.flush(0.2)) and not give_up():
             self._check()
+            if left < fewest:
+                heard = time.monotonic()
+            elif time.monotonic() - heard >= (min(seconds, PATIENCE) if self._stopping() else seconds):
+                break
+            fewest = left
         self._check()
         return left
 

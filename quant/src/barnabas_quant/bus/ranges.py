@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from barnabas_quant.bus.topics import quiet
+from barnabas_quant.bus.topics import client_settings
 from barnabas_quant.errors import BusError
 
 Partition = tuple[str, int]
@@ -29,16 +29,16 @@ class RangeReader:
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
         self._consumer = Consumer(
-            quiet(
-                **{
-                    "bootstrap.servers": bootstrap,
+            client_settings(
+                bootstrap,
+                {
                     "group.id": "barnabas-quant-reader",  # asked for by the client; nothing joins or commits
                     "enable.auto.commit": False,
                     "enable.partition.eof": True,
                     "auto.offset.reset": "error",
                     "fetch.wait.max.ms": 50,
                     "fetch.queue.backoff.ms": 10,  # a second, unless told: so long a full queue would go unfilled
-                }
+                },
             )
         )
 
@@ -48,15 +48,15 @@ class RangeReader:
     def __exit__(self, *exc: object) -> None:
         self._consumer.close()
 
-    def bounds(self, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, int]]:
-        """Give the first offset and the end of each partition. Raises BusError."""
+    def bounds(self, partitions: Iterable[Partition], seconds: float = 10.0) -> dict[Partition, tuple[int, int]]:
+        """Give the first offset and the end of each partition. Raises BusError, after `seconds` without an answer."""
         deadline = time.monotonic() + SILENCE
-        return {partition: self._bounds(partition, deadline) for partition in partitions}
+        return {partition: self._bounds(partition, seconds, deadline) for partition in partitions}
 
-    def _bounds(self, partition: Partition, deadline: float) -> tuple[int, int]:
+    def _bounds(self, partition: Partition, seconds: float, deadline: float) -> tuple[int, int]:
         while True:
             try:
-                return self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=10)
+                return self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=seconds)
             except KafkaException as error:
                 # A partition made a moment ago has no leader yet.
                 if error.args[0].code() not in _NO_LEADER_YET or time.monotonic() > deadline:

@@ -11,7 +11,7 @@ the last one counts, and it stands near the end: it is looked for backwards.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 from confluent_kafka import KafkaException, Message, Producer
@@ -43,7 +43,7 @@ _decoder = msgspec.msgpack.Decoder(Snapshot)
 class SnapshotStore:
     """Read and write the snapshots of one service."""
 
-    def __init__(self, bootstrap: str, service: str, client: Mapping[str, str], partitions: int) -> None:
+    def __init__(self, bootstrap: str, service: str, partitions: int) -> None:
         """Take the number of partitions of the topic that holds snapshots."""
         self._bootstrap = bootstrap
         self._service = service
@@ -52,7 +52,6 @@ class SnapshotStore:
         self._producer = Producer(
             client_settings(
                 bootstrap,
-                client,
                 {
                     "enable.idempotence": True,
                     "message.timeout.ms": 0,

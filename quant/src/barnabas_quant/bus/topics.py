@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from barnabas_quant.errors import BusError
+from barnabas_quant.errors import BusError, SettingsError
 from barnabas_quant.model import MARKET_RECORDS, Gap, Reading
 
 log = logging.getLogger(__name__)
@@ -78,11 +78,6 @@ def topic_specs(names: Iterable[str]) -> list[TopicSpec]:
     return [known[name] for name in names if name in known]
 
 
-def client_settings(bootstrap: str, given: Mapping[str, str], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the settings of a client: what it needs itself, and what the user gave for every client (security, ...)."""
-    return quiet(**{"bootstrap.servers": bootstrap, **own, **given})
-
-
 _everywhere: dict[str, str] = {}
 
 
@@ -96,15 +91,19 @@ def set_client_settings(given: Mapping[str, str]) -> None:
     _everywhere.update(given)
 
 
-def quiet(**settings: Any) -> dict[str, Any]:
-    """Give client settings with those of every client, and librdkafka's own log lines sent to this package's logger."""
-    return {"logger": logging.getLogger("barnabas_quant.librdkafka"), **settings, **_everywhere}
+def client_settings(bootstrap: str, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Give the settings of a client: what it needs itself, then what the user says about every client.
+
+    librdkafka's own log lines go to this package's logger.
+    """
+    quiet = {"logger": logging.getLogger("barnabas_quant.librdkafka")}
+    return {**quiet, "bootstrap.servers": bootstrap, **(own or {}), **_everywhere}
 
 
-def kafka_answers(bootstrap: str, client: Mapping[str, str] | None = None) -> bool:
+def kafka_answers(bootstrap: str) -> bool:
     """Tell whether a real client gets an answer within half a second."""
     try:
-        return bool(AdminClient(client_settings(bootstrap, client or {}, {})).list_topics(timeout=0.5).brokers)
+        return bool(AdminClient(client_settings(bootstrap)).list_topics(timeout=0.5).brokers)
     except KafkaException as error:
         log.debug("%s: no answer: %s", bootstrap, error)
         return False
@@ -121,14 +120,15 @@ def wait_for_kafka(bootstrap: str, seconds: float, give_up: Callable[[], bool] =
     raise BusError(f"gave up waiting for Kafka at {bootstrap}")
 
 
-def ensure_topics(
-    bootstrap: str, specs: Iterable[TopicSpec] = TOPICS, client: Mapping[str, str] | None = None
-) -> list[str]:
+def ensure_topics(bootstrap: str, specs: Iterable[TopicSpec] = TOPICS) -> list[str]:
     """Create the topics that are missing and answer their names; topics that exist are left as they are.
 
-    Raises BusError where the broker refuses one.
+    Raises BusError where the broker refuses one, SettingsError where no client can be made as the user says.
     """
-    admin = AdminClient(client_settings(bootstrap, client or {}, {}))
+    try:
+        admin = AdminClient(client_settings(bootstrap))
+    except KafkaException as error:
+        raise SettingsError(f"kafka_client: {error.args[0].str()}") from error
     try:
         cluster = admin.list_topics(timeout=10)
         missing = [spec for spec in specs if spec.name not in cluster.topics]
@@ -150,7 +150,7 @@ def ensure_topics(
 
 def partition_counts(bootstrap: str, topics: Iterable[str], seconds: float = 10.0) -> dict[str, int]:
     """Give the number of partitions of each topic. Raises BusError where one is still not there after `seconds`."""
-    admin = AdminClient(quiet(**{"bootstrap.servers": bootstrap}))
+    admin = AdminClient(client_settings(bootstrap))
     wanted = list(topics)
     deadline = time.monotonic() + seconds
     while True:

@@ -90,7 +90,7 @@ class AshareReplay:
     def run(self) -> None:
         """Play. Raises ResumeError, BusError, QuantError for a file that cannot be read."""
         self._find_tails()
-        producer = RecordProducer(self._bootstrap)
+        producer = RecordProducer(self._bootstrap, self._stop.is_set)
         ended = "stopped"
         try:
             self.state = "playing"

@@ -80,7 +80,7 @@ class Player:
         self._partitions = partition_counts(self._bootstrap, [spec.name for spec in MARKET_TOPICS])
         self._tails = read_tails(self._bootstrap, self._partitions, self._source.identity)
         self._last = max((tail.sequence for tail in self._tails.values()), default=None)
-        producer = RecordProducer(self._bootstrap)
+        producer = RecordProducer(self._bootstrap, self._stop.is_set)
         ended = "stopped"
         try:
             self.progress.state = "playing"

@@ -132,7 +132,7 @@ class QuotePoller:
     def run(self) -> None:
         """Poll. Raises BusError."""
         self._partitions, self._last = last_quotes(self._bootstrap, self._topic, self._polling.listings)
-        self._producer = RecordProducer(self._bootstrap)
+        self._producer = RecordProducer(self._bootstrap, self._stop.is_set)
         in_a_row = 0
         try:
             while not self._stop.is_set():

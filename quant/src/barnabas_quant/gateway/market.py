@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -77,20 +78,33 @@ _SYMBOLS = """
 SELECT exchange, symbol, max(produced) AS last_ms FROM market_ticks GROUP BY exchange, symbol
 """
 
+_KNOWN = """
+SELECT 1 AS one FROM market_klines WHERE exchange = {exchange:String} AND symbol = {symbol:String} LIMIT 1
+UNION ALL SELECT 1 AS one FROM market_trades WHERE exchange = {exchange:String} AND symbol = {symbol:String} LIMIT 1
+UNION ALL SELECT 1 AS one FROM market_ticks WHERE exchange = {exchange:String} AND symbol = {symbol:String} LIMIT 1
+"""
+
 _FAR = 4_000_000_000_000  # milliseconds: the year 2096
 
 
 class Market:
     """Ask the stores, and remember what the stream brought since the gateway started."""
 
-    def __init__(self, settings: Settings, cache: Cache, history: AsyncClickHouse, status: Status) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        cache: Cache,
+        history: AsyncClickHouse,
+        status: Status,
+        stopping: Callable[[], bool],
+    ) -> None:
+        """Take the stores, the reader's status, and what tells whether the gateway is to end."""
         self.primary = settings.primary
         self._bootstrap = settings.bootstrap
-        self._client = settings.kafka_client
         self._cache = cache
         self._history = history
         self._status = status
-        newest = Newest(settings.bootstrap, settings.kafka_client)
+        newest = Newest(settings.bootstrap, stopping)
         self.prices = Prices(cache, history, newest, settings.primary)
         self._heard: dict[tuple[str, str], int] = {}  # exchange, symbol -> Kafka's timestamp of the last tick
         self._forming: dict[tuple[str, str, str, str], bytes] = {}
@@ -133,7 +147,7 @@ class Market:
         limit: int,
         source: str | None,
     ) -> Bars | None:
-        """Give candles, the forming one with them; None where there are none at all. Raises StoreUnavailable."""
+        """Give candles, the forming one with them; None where nobody knows the symbol. Raises StoreUnavailable."""
         rows = await self._history.rows(
             _KLINES.replace("{direction}", "DESC" if start is None else "ASC"),
             _KlineRow,
@@ -153,7 +167,7 @@ class Market:
                 bars[row.open_time] = row
         ordered = [bars[at] for at in sorted(bars)]
         chosen = ordered[-limit:] if start is None else ordered[:limit]
-        if not chosen:
+        if not chosen and not await self._knows(exchange, symbol):
             return None
         plain = [Bar(**{name: getattr(row, name) for name in Bar.__struct_fields__}) for row in chosen]
         return Bars(exchange=exchange, symbol=symbol, interval=interval, klines=plain)
@@ -172,11 +186,19 @@ class Market:
         return found
 
     async def trades(self, exchange: str, symbol: str, limit: int, before: int | None) -> Trades | None:
-        """Give trades, newest first; None where there are none at all. Raises StoreUnavailable."""
+        """Give trades, newest first; None where nobody knows the symbol. Raises StoreUnavailable."""
         rows = await self._history.rows(
             _TRADES, TradeRow, exchange=exchange, symbol=symbol, limit=limit, before=2**63 if before is None else before
         )
-        return Trades(exchange=exchange, symbol=symbol, trades=rows) if rows else None
+        if not rows and not await self._knows(exchange, symbol):
+            return None
+        return Trades(exchange=exchange, symbol=symbol, trades=rows)
+
+    async def _knows(self, exchange: str, symbol: str) -> bool:
+        """Tell whether anything was ever heard of a symbol. Raises StoreUnavailable."""
+        if (exchange, symbol) in self._heard or any(key[:2] == (exchange, symbol) for key in self._forming):
+            return True
+        return bool(await self._history.rows(_KNOWN, _One, exchange=exchange, symbol=symbol))
 
     async def book(self, exchange: str, symbol: str, depth: int) -> Book | None:
         """Give the newest book: from Redis, else from ClickHouse. Raises StoreUnavailable where neither answers."""
@@ -225,7 +247,7 @@ class Market:
 
     async def ask_kafka(self) -> None:
         """Raise BusError unless Kafka answers."""
-        if not await asyncio.to_thread(kafka_answers, self._bootstrap, self._client):
+        if not await asyncio.to_thread(kafka_answers, self._bootstrap):
             raise BusError(f"no Kafka answers at {self._bootstrap}")
 
     async def ask_redis(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from barnabas_quant.bus.partitioner import partition_of
 from barnabas_quant.bus.ranges import RangeReader
 from barnabas_quant.bus.topics import partition_counts
+from barnabas_quant.errors import BusError
 
+_PATIENCE = 2.0  # seconds that Kafka may take to answer
 _FIRST_STRIDE = 200
 _FURTHEST = 1_000_000
 """Records of a partition that are looked through at most."""
@@ -17,9 +19,10 @@ _FURTHEST = 1_000_000
 class Newest:
     """Find newest records. One search at a time: it is not the way that prices usually go."""
 
-    def __init__(self, bootstrap: str, client: Mapping[str, str]) -> None:
+    def __init__(self, bootstrap: str, stopping: Callable[[], bool]) -> None:
+        """Take what tells whether the gateway is to end: then nothing is looked for any more."""
         self._bootstrap = bootstrap
-        self._client = client
+        self._stopping = stopping
         self._lock = threading.Lock()
         self._counts: dict[str, int] = {}
 
@@ -31,11 +34,13 @@ class Newest:
         `place` gives the partition of the key among so many. Raises BusError where Kafka does not answer.
         """
         with self._lock:
+            if self._stopping():
+                raise BusError("the gateway ends")
             if topic not in self._counts:
-                self._counts |= partition_counts(self._bootstrap, [topic], 2.0)
+                self._counts |= partition_counts(self._bootstrap, [topic], _PATIENCE)
             at = (topic, place(key, self._counts[topic]))
             with RangeReader(self._bootstrap) as reader:
-                low, end = reader.bounds([at])[at]
+                low, end = reader.bounds([at], _PATIENCE)[at]
                 stride, looked = _FIRST_STRIDE, 0
                 while low < end and looked < _FURTHEST:
                     start = max(low, end - stride)

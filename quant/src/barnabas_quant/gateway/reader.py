@@ -136,7 +136,6 @@ class Reader:
         consumer = Consumer(
             client_settings(
                 self._settings.bootstrap,
-                self._settings.kafka_client,
                 {
                     "group.id": "gateway",  # asked for by the client; it joins nothing and commits nothing
                     "enable.auto.commit": False,

@@ -131,9 +131,7 @@ _encoder = msgspec.json.Encoder()
 def encode_stock(stock: Stock) -> bytes:
     """Write a record as the JSON that goes into its topic, as UTF-8, without members that are not known."""
     volume = _NOTHING if stock.volume is None else Raw(stock.volume.encode())
-    wire = _Wire(
-        symbol=stock.symbol, name=stock.name, price=Raw(stock.price.encode()), volume=volume, time=stock.time
-    )
+    wire = _Wire(symbol=stock.symbol, name=stock.name, price=Raw(stock.price.encode()), volume=volume, time=stock.time)
     return _encoder.encode(wire)
 
 

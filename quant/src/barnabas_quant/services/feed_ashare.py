@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+from barnabas_quant.bus.producer import PATIENCE
 from barnabas_quant.bus.topics import ensure_topics, topic_specs
 from barnabas_quant.errors import QuantError
 from barnabas_quant.feeds.ashare_files import AshareFile
@@ -31,7 +32,7 @@ class FeedAshare(Service):
     creates = tuple(topic_specs([Stock.topic]))
 
     def run(self) -> None:
-        ensure_topics(self.settings.bootstrap, self.creates, self.settings.kafka_client)
+        ensure_topics(self.settings.bootstrap, self.creates)
         settings = self.settings.ashare
         files = [AshareFile(path) for path in settings.files or (SAMPLE,)]
         venues = (
@@ -74,5 +75,6 @@ class FeedAshare(Service):
         self.context.dead_letters.put(line, reason, f"{path.name}#{number}")
 
     def _settle(self) -> None:
-        if left := self.context.dead_letters.flush(_LETTER_PATIENCE):
-            raise QuantError(f"{left} dead letters were not acknowledged within {_LETTER_PATIENCE:g} s")
+        patience = PATIENCE if self.context.stop.is_set() else _LETTER_PATIENCE
+        if left := self.context.dead_letters.flush(patience):
+            raise QuantError(f"{left} dead letters were not acknowledged within {patience:g} s")

@@ -31,7 +31,7 @@ class FeedQuotes(Service):
         return settings.quotes.url is None
 
     def run(self) -> None:
-        ensure_topics(self.settings.bootstrap, self.creates, self.settings.kafka_client)
+        ensure_topics(self.settings.bootstrap, self.creates)
         settings = self.settings.quotes
         polling = Polling(
             url=settings.url or f"http://{self.settings.exchange_listen}",

@@ -7,6 +7,7 @@ import threading
 import time
 
 from barnabas_quant.bus import MARKET_TOPICS, ensure_topics
+from barnabas_quant.errors import BusError
 from barnabas_quant.feeds.capture import Capture
 from barnabas_quant.feeds.pacing import Pacer
 from barnabas_quant.feeds.player import Player
@@ -29,7 +30,7 @@ class FeedReplay(Service):
         return bool(settings.replay.files)
 
     def run(self) -> None:
-        ensure_topics(self.settings.bootstrap, self.creates, self.settings.kafka_client)
+        ensure_topics(self.settings.bootstrap, self.creates)
         for path in self.settings.replay.files:
             if self.context.stop.is_set():
                 return
@@ -50,6 +51,8 @@ class FeedReplay(Service):
         finally:
             done.set()
             watch.join()
+        if left := player.progress.unacknowledged:
+            raise BusError(f"{capture.path}: {left} records are not acknowledged; the next run makes them")
 
     def _watch(self, player: Player, capture: Capture, done: threading.Event) -> None:
         seen = 0

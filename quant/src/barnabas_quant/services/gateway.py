@@ -38,7 +38,7 @@ class GatewayService(Service):
         if settings.redis is None or settings.clickhouse is None:
             raise SettingsError("the gateway asks Redis and ClickHouse: give --redis URL and --clickhouse URL")
         check_port(settings.gateway_listen, "the setting gateway_listen")
-        ensure_topics(settings.bootstrap, topic_specs(TOPICS), settings.kafka_client)
+        ensure_topics(settings.bootstrap, topic_specs(TOPICS))
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
@@ -47,7 +47,7 @@ class GatewayService(Service):
         assert settings.clickhouse is not None
         hub = Hub()
         history = AsyncClickHouse(settings.clickhouse)
-        market = Market(settings, Cache(settings.redis, patience=0.5), history, self.status)
+        market = Market(settings, Cache(settings.redis, patience=0.5), history, self.status, self.context.stop.is_set)
         app = application(market, Sockets(hub, settings.gateway))
         loop = asyncio.get_running_loop()
 

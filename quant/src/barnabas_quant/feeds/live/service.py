@@ -10,6 +10,7 @@ from typing import ClassVar
 import uvloop
 
 from barnabas_quant.bus.live_producer import LiveProducer
+from barnabas_quant.bus.producer import PATIENCE
 from barnabas_quant.bus.topics import GAPS, MARKET_TOPICS, ensure_topics
 from barnabas_quant.errors import BusError, SettingsError
 from barnabas_quant.feeds.live.feed import FeedOptions, LiveFeed
@@ -20,7 +21,6 @@ from barnabas_quant.feeds.live.venue import Venue
 from barnabas_quant.service import Service
 from barnabas_quant.settings import Settings
 
-_FLUSH = 30.0  # seconds for the last acknowledgements
 _LOOK_EVERY = 1.0  # seconds, at the file of symbols
 
 
@@ -57,7 +57,7 @@ class LiveFeedService(Service):
         symbols = file.read()
         if venue_settings is None or (symbols is None and not venue_settings.symbols):
             raise SettingsError(f"no symbols of {self.exchange}: set venues.{self.exchange}.symbols")
-        ensure_topics(settings.bootstrap, self.creates, settings.kafka_client)
+        ensure_topics(settings.bootstrap, self.creates)
         venue = type(self).make_venue(lambda: time.time_ns() // 1000)
         simulated = settings.exchange_listen
         options = FeedOptions(
@@ -68,7 +68,7 @@ class LiveFeedService(Service):
             kinds=venue_settings.streams,
         )
         known = read_places(settings.bootstrap, self.exchange, options.symbols, options.intervals)
-        producer = LiveProducer(settings.bootstrap, settings.kafka_client)
+        producer = LiveProducer(settings.bootstrap)
 
         def places(symbol: str) -> Places:
             if symbol not in known:
@@ -96,5 +96,5 @@ class LiveFeedService(Service):
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(listen())
         finally:
-            if left := producer.flush(_FLUSH):
+            if left := producer.flush(PATIENCE):
                 raise BusError(f"{left} records were not acknowledged; the next run fetches or tells them")
