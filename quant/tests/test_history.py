@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from barnabas_quant.feeds.recording import write_capture
 from barnabas_quant.history import ClickHouse as Client
 from barnabas_quant.history import ClickHouseError, migrate
 from barnabas_quant.history.migrations import adapted, migrations
-from barnabas_quant.history.rows import TABLES, row, table_and_value
+from barnabas_quant.history.rows import INTO, TABLES, line, table_and_cells
 from barnabas_quant.model import Gap, Kline, OrderBook, Tick, Trade
 
 from .conftest import START
@@ -207,13 +208,14 @@ def test_a_record_that_cannot_be_read_becomes_a_dead_letter(
 
 def test_migrations_are_applied_once(clickhouse: ClickHouse) -> None:
     client = Client(clickhouse.url, 10)
-    assert migrate(client) == ["0001_market"]
+    every = ["0001_market", "0002_codecs_and_index"]
+    assert migrate(client) == every
     assert migrate(client) == []
     client.command("INSERT INTO schema_migrations (version, name, checksum) SELECT 1, 'market', 'another'")
     with pytest.raises(SettingsError, match="has changed since"):
         migrate(client)
     client.command("TRUNCATE TABLE schema_migrations")
-    assert migrate(client) == ["0001_market"]  # each statement can run again
+    assert migrate(client) == every  # each statement can run again
     client.command("INSERT INTO schema_migrations (version, name, checksum) SELECT 99, 'later', 'x'")
     with pytest.raises(SettingsError, match="99"):
         migrate(client)
@@ -226,6 +228,10 @@ def test_the_same_files_make_a_replicated_cluster() -> None:
     for statement in statements:
         assert "ON CLUSTER 'prod'" in statement
         assert "ENGINE = ReplicatedReplacingMergeTree" in statement
+    changes = [statement for migration in migrations()[1:] for statement in migration.statements("prod")]
+    assert len(changes) == 15
+    for statement in changes:
+        assert re.search(r"^ALTER TABLE \w+ ON CLUSTER 'prod'\n", statement, re.MULTILINE)
     with pytest.raises(SettingsError, match=r"history\.cluster"):
         adapted("x", "a'b")
 
@@ -247,48 +253,64 @@ FORMS = [
                    "close": "1", "volume": "0", "quote_volume": "0", "trades": 0, "closed": True, "source": "venue",
                    "event_time": 1, "receive_time": 1}, "market_klines"),
     (Gap.topic, {"stream": "trade", "last_id": None, "next_id": 7, "from_time": 1, "to_time": 2,
-                 "cause": 'a "cause"', "filled": False}, "market_gaps"),
+                 "cause": "a cause, in words", "filled": False}, "market_gaps"),
 ]  # fmt: skip
 RECORDS = {record.topic: record for record in (Tick, Trade, OrderBook, Kline, Gap)}
 
 
+NOWHERE = b"00000000-0000-4000-8000-000000000000"
+
+
+def written(topic: str, fields: dict[str, object], symbol: str = "BTCUSDT") -> bytes:
+    return encode(msgspec.convert({"exchange": "binance", "symbol": symbol, **fields}, RECORDS[topic]))
+
+
 @pytest.mark.parametrize(("topic", "fields", "table"), FORMS)
 def test_each_record_has_its_table(topic: str, fields: dict[str, object], table: str) -> None:
-    value = encode(msgspec.convert({"exchange": "binance", "symbol": "BTCUSDT", **fields}, RECORDS[topic]))
-    assert table_and_value(topic, value) == (table, value)
-    assert table_and_value(topic, value)[1] is value  # as the feeds write it: not written anew
-    line = json.loads(row(value, "t", 3, 4, 5))
-    assert (line["topic_id"], line["kafka_partition"], line["kafka_offset"], line["produced"]) == ("t", 3, 4, 5)
-    # Blanks, other order, a field more and letters beyond ASCII: the same record, in the feeds' form.
+    value = written(topic, fields)
+    named, cells = table_and_cells(topic, value)
+    assert named == table
+    columns = INTO[table].partition("(")[2][:-1].split(", ")
+    whole = line(cells, NOWHERE, 3, 4, 5)
+    assert whole.endswith(b"\t" + NOWHERE + b"\t3\t4\t5\n")
+    found = dict(zip(columns, whole[:-1].split(b"\t"), strict=True))
+    for name in found.keys() & fields.keys():
+        if isinstance(held := fields[name], str | int | None) and not isinstance(held, bool):
+            assert found[name] == (rb"\N" if held is None else str(held).encode()), name
+    # Blanks, other order, a field more and letters beyond ASCII: the same columns.
     other = dict(reversed(json.loads(value).items())) | {"symbol": "\u6bd4\u7279\u5e01", "more": {"a": [1]}}
-    assert table_and_value(topic, json.dumps(other, indent=1).encode()) == (
-        table, value.replace(b"BTCUSDT", "\u6bd4\u7279\u5e01".encode())
+    assert table_and_cells(topic, json.dumps(other, indent=1).encode()) == (
+        table, cells.replace(b"BTCUSDT", "\u6bd4\u7279\u5e01".encode())
     )  # fmt: skip
     for name in fields.keys() - {"first_trade_id", "last_trade_id"}:
         less = {key: held for key, held in json.loads(value).items() if key != name}
         with pytest.raises(ValueError, match=name):
-            table_and_value(topic, json.dumps(less).encode())
+            table_and_cells(topic, json.dumps(less).encode())
         with pytest.raises(ValueError, match=name):
-            table_and_value(topic, json.dumps({**less, name: {}}).encode())
+            table_and_cells(topic, json.dumps({**less, name: {}}).encode())
 
 
 def test_amounts_are_written_with_the_places_of_their_columns() -> None:
     fields = {"exchange": "x", "symbol": "y", **FORMS[1][1], "price": "0001.1234567800", "quantity": "0.1000000000"}
-    assert b'"price":"1.12345678","quantity":"0.10000000"' in table_and_value(
-        Trade.topic, json.dumps(fields).encode()
-    )[1]  # fmt: skip
+    assert b"\t1.12345678\t0.10000000\t" in table_and_cells(Trade.topic, json.dumps(fields).encode())[1]
     for price in ("1.123456789", "12345678901", "-1", "1e5", ".5", "1.", "", "NaN", " 1", "\u0661"):
         with pytest.raises(ValueError, match="price"):
-            table_and_value(Trade.topic, json.dumps({**fields, "price": price}).encode())
+            table_and_cells(Trade.topic, json.dumps({**fields, "price": price}).encode())
+    book = {"exchange": "x", "symbol": "y", **FORMS[2][1], "bids": [["1", "2.500000000"], ["-1", "2"]]}
+    with pytest.raises(ValueError, match="bids"):
+        table_and_cells(OrderBook.topic, json.dumps(book).encode())
+    book["bids"] = [["1", "2.500000000"]]
+    assert b"\t[(1,2.50000000)]\t" in table_and_cells(OrderBook.topic, json.dumps(book).encode())[1]
 
 
 def test_clickhouse_stores_the_most_that_a_form_allows(clickhouse: ClickHouse) -> None:
     client = Client(clickhouse.url, 10)
     migrate(client)
     for number, (topic, fields, table) in enumerate(FORMS):
-        value = encode(msgspec.convert({"exchange": "binance", "symbol": "BTCUSDT", **fields}, RECORDS[topic]))
-        client.insert(table, row(value, "00000000-0000-4000-8000-000000000000", 3, number, 5))
+        _, cells = table_and_cells(topic, written(topic, fields, "\u6bd4\u7279\u5e01"))
+        client.insert(INTO[table], line(cells, NOWHERE, 3, number, 5), "TabSeparated")
         stored = json.loads(client.rows(f"SELECT formatRow('JSONEachRow', *) AS total FROM {table}", Sum)[0].total)
+        assert (stored["symbol"], stored["kafka_offset"], stored["produced"]) == ("\u6bd4\u7279\u5e01", number, 5)
         for name in stored.keys() & fields.keys():
             assert _numbers(stored[name]) == _numbers(fields[name]), (table, name)
     client.close()

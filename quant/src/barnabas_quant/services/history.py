@@ -137,19 +137,20 @@ class HistoryWriter(ConsumerService):
             by_topic[topic][partition] = place
         for topic, partitions in by_topic.items():
             topic_id = self._topic_id(topic)
+            # Each partition from its own place: from the least of them all, a short one would have the long ones told.
+            where = " OR ".join(
+                f"(kafka_partition = {partition:d} AND kafka_offset >= {place:d})"
+                for partition, place in partitions.items()
+            )
             for table in TABLES[topic]:
                 rows = self._clickhouse.rows(
                     f"SELECT kafka_partition, kafka_offset FROM {table} "
-                    "WHERE topic_id = {topic_id:UUID} AND kafka_offset >= {least:UInt64} "
-                    "AND kafka_partition IN {partitions:Array(UInt16)}",
+                    f"WHERE topic_id = {{topic_id:UUID}} AND ({where})",
                     _Present,
                     topic_id=topic_id.decode(),
-                    least=min(partitions.values()),
-                    partitions=f"[{','.join(map(str, partitions))}]",
                 )
                 for present in rows:
-                    if present.kafka_offset >= partitions[present.kafka_partition]:
-                        found[topic, present.kafka_partition].add(present.kafka_offset)
+                    found[topic, present.kafka_partition].add(present.kafka_offset)
         return found
 
     def _topic_id(self, topic: str) -> bytes:
