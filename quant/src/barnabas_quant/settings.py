@@ -95,6 +95,62 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Streams that one client may subscribe to."""
 
 
+Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,18}(\.[0-9]{1,8})?\Z")]
+"""Decimal text: money, a quantity, or (0.05 is 5 %) a rate."""
+
+
+class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say what an order may be before the venue hears of it; what is left out is not limited."""
+
+    symbols: tuple[str, ...] | None = None
+    """Keys of the instruments that may be traded, `exchange:symbol`."""
+    order_quantity: Amount | None = None
+    order_notional: Amount | None = None
+    position: Amount | None = None
+    position_notional: Amount | None = None
+    gross_notional: Amount | None = None
+    leverage: Amount | None = None
+    """Gross notional over equity."""
+    orders_per_second: Count | None = 100
+    price_collar: Amount | None = "0.1"
+    """How far a limit price may be beyond the market's, as a rate."""
+    daily_loss: Amount | None = "0.05"
+    """Share of a day's first equity that may be lost before only closing is allowed."""
+
+
+class Trading(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say how the paper account trades."""
+
+    cash: dict[str, Amount] = field(default_factory=lambda: {"USDT": "1000000", "CNY": "10000000", "HKD": "1000000"})
+    """What the account begins with, by currency."""
+    order_type: Literal["limit", "market"] = "limit"
+    """What a signal becomes: an order at its price or better, or at the market."""
+    time_in_force: Literal["GTC", "DAY", "IOC"] = "DAY"
+    size: Literal["volume", "notional", "equity"] = "volume"
+    """How large: as the signal says, for `notional` of money, for a `share` of the equity."""
+    notional: Amount = "10000"
+    share: Amount = "0.1"
+    signal_seconds: Positive = 300.0
+    """Age, by the market's clock, from which a signal is stale."""
+    latency_ms: Annotated[int, Meta(ge=0)] = 0
+    slippage_ticks: Annotated[int, Meta(ge=0)] = 0
+    slippage_rate: Amount = "0"
+    participation: Amount = "1"
+    """Share of a trade's or a bar's volume that orders may take; 0: any."""
+    equity_seconds: Positive = 60.0
+    limits: Limits = Limits()
+
+
+class StrategySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Name a strategy to run: one of the package by its name, or a file of one's own."""
+
+    name: str
+    """MA_CROSS, MACD, ..., or the path of a Python file that holds one."""
+    symbols: tuple[str, ...]
+    """Keys, `exchange:symbol`, or symbols alone: shares, or of the primary venue."""
+    parameters: dict[str, int | float | str | bool] = field(default_factory=dict)
+
+
 def _simulated() -> dict[str, Venue]:
     return {
         "binance": Venue(symbols=("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT")),
@@ -144,6 +200,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quotes: Quotes = Quotes()
     history: History = History()
     gateway: Gateway = Gateway()
+    trading: Trading = Trading()
+    strategies: tuple[StrategySettings, ...] = ()
     computed: tuple[str, ...] = ("1s", "1m", "5m", "15m", "1h", "1d")
     """Intervals of the candles that the analysis service computes."""
 

@@ -57,7 +57,17 @@ ANALYSIS_STATE = TopicSpec(
         "max.message.bytes": str(16 * 2**20),
     },
 )
-"""Where the analysis services stand: key `service topic-partition`; only the last record of a key counts."""
+"""Where services stand: key `service topic-partition`; only the last record of a key counts."""
+
+JOURNAL = TopicSpec("engine-journal", 1, {"retention.ms": str(_WEEK)})
+"""In which order the deterministic services took their inputs."""
+
+TRADING_TOPICS: tuple[TopicSpec, ...] = tuple(
+    TopicSpec(name, 1)
+    for name in ("trade-commands", "orders", "fills", "positions", "equity", "trade-decisions", "risk-alerts",
+                 "strategy-failures")
+)  # fmt: skip
+"""What the trading service is told, and what it and the strategies tell: one partition each, so in one order."""
 
 TOPICS: tuple[TopicSpec, ...] = (
     *MARKET_TOPICS,
@@ -65,6 +75,8 @@ TOPICS: tuple[TopicSpec, ...] = (
     ANALYSIS_STATE,
     GAPS,
     DEAD_LETTERS,
+    JOURNAL,
+    *TRADING_TOPICS,
     TopicSpec("stock-realtime", 3),
     TopicSpec("trade-signal", 1),
     TopicSpec("user-events", 3),

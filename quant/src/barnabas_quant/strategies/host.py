@@ -40,6 +40,23 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
         return self.strategy
 
 
+class StrategyState(msgspec.Struct):
+    """Hold what one strategy remembers."""
+
+    positions: dict[str, int]
+    state: msgspec.Raw
+
+
+class HostState(msgspec.Struct):
+    """Hold what a host remembers; strategies that were stopped stay so."""
+
+    time: int
+    minute: int
+    recent: dict[str, list[int]]
+    strategies: dict[str, StrategyState]
+    stopped: list[str]
+
+
 class Host:
     """Hold strategies; give what each event makes them want."""
 
@@ -49,6 +66,7 @@ class Host:
         self._minute = 0
         self._hear: dict[type, list[tuple[Strategy, frozenset[str], Callable[[Any], None]]]] = {}
         self._recent: dict[str, list[int]] = {}
+        self._stopped: list[str] = []
         for strategy in strategies:
             self.strategies[strategy.name] = strategy
         self._wire()
@@ -58,6 +76,32 @@ class Host:
         out: list[Signal | Failure] = []
         for strategy in list(self.strategies.values()):
             self._call(strategy, strategy.on_start, (), out)
+        return out
+
+    def save(self) -> HostState:
+        """Give all that it and its strategies remember."""
+        return HostState(
+            self.time, self._minute, self._recent,
+            {
+                name: StrategyState(strategy.positions, msgspec.Raw(msgspec.json.encode(strategy.save())))
+                for name, strategy in self.strategies.items()
+            },
+            self._stopped,
+        )  # fmt: skip
+
+    def load(self, state: HostState) -> list[Signal | Failure]:
+        """Take what `save` gave; begin with strategies that are new. Raises StateError."""
+        self.time, self._minute, self._recent, self._stopped = state.time, state.minute, state.recent, state.stopped
+        for name in self._stopped:
+            self.strategies.pop(name, None)
+        out: list[Signal | Failure] = []
+        for name, strategy in list(self.strategies.items()):
+            held = state.strategies.get(name)
+            if held is None:
+                self._call(strategy, strategy.on_start, (), out)
+                continue
+            strategy.positions = held.positions
+            strategy.load(msgspec.json.decode(held.state))
         return out
 
     def process(self, event: MarketEvent | Fill | Clock) -> Sequence[Signal | Failure]:
@@ -123,6 +167,7 @@ class Host:
 
     def _stop(self, strategy: Strategy, reason: str, trace: str, out: list[Signal | Failure]) -> None:
         del self.strategies[strategy.name]
+        self._stopped.append(strategy.name)
         out.append(Failure(strategy=strategy.name, time=self.time, reason=reason, traceback=trace))
 
 

@@ -45,10 +45,12 @@ from barnabas_quant.trading.events import (
     text,
 )  # fmt: skip
 from barnabas_quant.trading.instruments import Instrument, notional, share, usual
-from barnabas_quant.trading.ledger import Ledger
+from barnabas_quant.trading.ledger import Ledger, Position
 from barnabas_quant.trading.limits import Limits, LimitsState, Refusal
-from barnabas_quant.trading.market import Market, VenueModel
+from barnabas_quant.trading.market import Market, MarketState, VenueModel
 from barnabas_quant.trading.orders import Order, OrderRequest, Step
+
+_REMEMBERED = 10_000  # ids of orders that are recognised when they come again
 
 
 class Sizing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,6 +90,25 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Microseconds, of the engine's time, between two reports of equity."""
 
 
+class EngineState(msgspec.Struct, kw_only=True):
+    """Hold all that an engine remembers, to be written and read back."""
+
+    time: int
+    seq: int
+    trading: bool
+    cash: dict[str, int]
+    held: dict[str, int]
+    positions: dict[str, Position]
+    orders: list[Order]
+    markets: dict[str, MarketState]
+    known: list[str]
+    limits: LimitsState
+    peaks: dict[str, int]
+    travelling: list[tuple[int, Literal["arrive", "cancel", "close"], str, str]]
+    days: dict[str, int]
+    equity_due: int
+
+
 class Engine:
     """Trade one account."""
 
@@ -98,7 +119,7 @@ class Engine:
         self.markets: dict[str, Market] = {}
         self.orders: dict[str, Order] = {}
         """Those that are open."""
-        self._known: set[str] = set()  # ids of all orders that there were
+        self._known: dict[str, None] = {}  # ids of the latest orders, the oldest first
         self.time = 0
         self.seq = 0
         """Number of the next output."""
@@ -130,6 +151,31 @@ class Engine:
         if self.time >= self._equity_due:
             self._tell_equity()
         return out
+
+    def save(self) -> EngineState:
+        """Give all that it remembers."""
+        return EngineState(
+            time=self.time, seq=self.seq, trading=self.trading, cash=self.ledger.cash, held=self.ledger.held,
+            positions=self.ledger.positions, orders=list(self.orders.values()),
+            markets={key: market.save() for key, market in self.markets.items()}, known=list(self._known),
+            limits=self.limits, peaks=self.peaks, travelling=list(self._travelling), days=self._days,
+            equity_due=self._equity_due,
+        )  # fmt: skip
+
+    def load(self, state: EngineState) -> None:
+        """Take what `save` gave, on an engine that has processed nothing. It keeps the state's objects."""
+        self.time, self.seq, self.trading = state.time, state.seq, state.trading
+        self.ledger.cash, self.ledger.held = state.cash, state.held
+        for key, position in state.positions.items():
+            self.instrument(key)
+            self.ledger.put(key, position)
+        self.orders = {order.id: order for order in state.orders}
+        for key, market in state.markets.items():
+            self.market(key).load(market, self.orders)
+        self._known = dict.fromkeys(state.known)
+        self.limits, self.peaks, self._days = state.limits, state.peaks, state.days
+        self._travelling = deque(state.travelling)
+        self._equity_due = state.equity_due
 
     def equity(self, currency: str) -> int:
         """Give what the account is worth in a currency."""
@@ -290,7 +336,9 @@ class Engine:
         if self.trading:
             refused = self.limits.refuse(self.settings.limits, self, order, cost)
         self.orders[id] = order
-        self._known.add(id)
+        self._known[id] = None
+        if len(self._known) > _REMEMBERED:
+            del self._known[next(iter(self._known))]
         self._tell_order(order, "new", "")
         if refused is not None:
             rule, reason, numbers = refused

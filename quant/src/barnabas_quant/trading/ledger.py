@@ -78,6 +78,11 @@ class Ledger:
             self._of_currency.setdefault(self._instruments[key].currency, []).append(key)
         return found
 
+    def put(self, key: str, position: Position) -> None:
+        """Take a position that was saved."""
+        self.position(key)
+        self.positions[key] = position
+
     def transfer(self, currency: str, amount: int) -> str:
         """Pay in or out; give the reason where that is not there."""
         if amount < 0 and self.free(currency) + amount < 0:

@@ -22,7 +22,7 @@ It believes what the market showed and is pessimistic where it showed nothing:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -44,11 +44,36 @@ class VenueModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Share (10^-8) of a trade's size or a bar's volume that orders may take; 0: any quantity."""
 
 
+_PLAIN = ("bid", "bid_size", "ask", "ask_size", "last", "time", "bids", "asks", "quoted", "printed", "booked",
+          "suspended", "low_limit", "high_limit")  # fmt: skip
+
 Execute = Callable[[Order, int, int, bool, int], int]
 """Fill an order: price, quantity, whether as maker, the price that was shown. Gives the quantity that could be paid."""
 
 Happen = Callable[[Order, Step, str], None]
 """Make a transition of an order, with its reason."""
+
+
+class MarketState(msgspec.Struct, kw_only=True):
+    """Hold all that a market remembers, to be written and read back; its orders by their ids, in their order."""
+
+    bid: int
+    bid_size: int
+    ask: int
+    ask_size: int
+    last: int
+    time: int
+    bids: dict[int, int]
+    asks: dict[int, int]
+    quoted: bool
+    printed: bool
+    booked: bool
+    suspended: bool
+    low_limit: int
+    high_limit: int
+    bids_taken: dict[int, int]
+    asks_taken: dict[int, int]
+    orders: list[str]
 
 
 class Market:
@@ -92,6 +117,20 @@ class Market:
         # By price, of what is shown: what our own orders have taken.
         self._bids_taken: dict[int, int] = {}
         self._asks_taken: dict[int, int] = {}
+
+    def save(self) -> MarketState:
+        """Give all that it remembers."""
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        return MarketState(
+            **plain, bids_taken=self._bids_taken, asks_taken=self._asks_taken, orders=[o.id for o in self.orders]
+        )
+
+    def load(self, state: MarketState, orders: Mapping[str, Order]) -> None:
+        """Take what `save` gave; `orders` are all that are open, by their ids."""
+        for name in _PLAIN:
+            setattr(self, name, getattr(state, name))
+        self._bids_taken, self._asks_taken = state.bids_taken, state.asks_taken
+        self.orders = [orders[id] for id in state.orders]
 
     # What the market tells
 
