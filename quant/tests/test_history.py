@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import chain
@@ -26,6 +27,8 @@ from barnabas_quant.history import ClickHouseError, migrate
 from barnabas_quant.history.migrations import adapted, migrations
 from barnabas_quant.history.rows import INTO, TABLES, line, table_and_cells
 from barnabas_quant.model import Gap, Kline, OrderBook, Tick, Trade
+from barnabas_quant.trading import Engine, EngineSettings
+from barnabas_quant.trading.events import Output, Quote, Signal
 
 from .conftest import START
 from .stores import ClickHouse
@@ -208,7 +211,7 @@ def test_a_record_that_cannot_be_read_becomes_a_dead_letter(
 
 def test_migrations_are_applied_once(clickhouse: ClickHouse) -> None:
     client = Client(clickhouse.url, 10)
-    every = ["0001_market", "0002_codecs_and_index"]
+    every = ["0001_market", "0002_codecs_and_index", "0003_trading"]
     assert migrate(client) == every
     assert migrate(client) == []
     client.command("INSERT INTO schema_migrations (version, name, checksum) SELECT 1, 'market', 'another'")
@@ -223,13 +226,11 @@ def test_migrations_are_applied_once(clickhouse: ClickHouse) -> None:
 
 
 def test_the_same_files_make_a_replicated_cluster() -> None:
-    statements = migrations()[0].statements("prod")
-    assert len(statements) == 6
-    for statement in statements:
+    market, changes, trading = (migration.statements("prod") for migration in migrations())
+    assert (len(market), len(changes), len(trading)) == (6, 15, 4)
+    for statement in (*market, *trading):
         assert "ON CLUSTER 'prod'" in statement
         assert "ENGINE = ReplicatedReplacingMergeTree" in statement
-    changes = [statement for migration in migrations()[1:] for statement in migration.statements("prod")]
-    assert len(changes) == 15
     for statement in changes:
         assert re.search(r"^ALTER TABLE \w+ ON CLUSTER 'prod'\n", statement, re.MULTILINE)
     with pytest.raises(SettingsError, match=r"history\.cluster"):
@@ -270,7 +271,7 @@ def test_each_record_has_its_table(topic: str, fields: dict[str, object], table:
     value = written(topic, fields)
     named, cells = table_and_cells(topic, value)
     assert named == table
-    columns = INTO[table].partition("(")[2][:-1].split(", ")
+    columns = INTO[table].partition("(")[2][:-1].replace("`", "").split(", ")
     whole = line(cells, NOWHERE, 3, 4, 5)
     assert whole.endswith(b"\t" + NOWHERE + b"\t3\t4\t5\n")
     found = dict(zip(columns, whole[:-1].split(b"\t"), strict=True))
@@ -316,8 +317,44 @@ def test_clickhouse_stores_the_most_that_a_form_allows(clickhouse: ClickHouse) -
     client.close()
 
 
+def test_clickhouse_stores_what_the_trading_service_tells(clickhouse: ClickHouse) -> None:
+    engine = Engine(EngineSettings(cash={"CNY": 10**14, "USDT": 10**14}, order_type="market"))
+    key = "binance:BTCUSDT"
+    told: list[Output] = []
+    for event in (
+        Quote(key, 10**15, 6 * 10**12, 10**8, 6 * 10**12 + 10**6, 10**8),
+        Signal(id="s-1", time=10**15, side="BUY", instrument=key, price=6 * 10**12, quantity=10**7, strategy='q"\\'),
+        Signal(id="s-2", time=10**15, side="SELL", instrument=key, price=6 * 10**12, quantity=10**8, strategy="\u5747"),
+        Signal(id="s-3", time=10**15, side="SELL", instrument=key, price=6 * 10**12, quantity=10**7, strategy=""),
+    ):
+        told += engine.process(event)
+    client = Client(clickhouse.url, 10)
+    migrate(client)
+    counts: Counter[str] = Counter()
+    for number, output in enumerate(told):
+        if output.topic in TABLES:
+            table, cells = table_and_cells(output.topic, msgspec.json.encode(output))
+            client.insert(INTO[table], line(cells, NOWHERE, 0, number, 5), "TabSeparated")
+            counts[table] += 1
+            stored = json.loads(
+                client.rows(
+                    f"SELECT formatRow('JSONEachRow', *) AS total FROM {table} WHERE kafka_offset = {number}", Sum
+                )[0].total
+            )  # fmt: skip
+            fields = json.loads(msgspec.json.encode(output))
+            if not output.topic.startswith("orders"):  # a strategy's name may hold anything; tables hold text
+                fields.pop("strategy", None)
+            for name in stored.keys() & fields.keys():
+                assert _numbers(stored[name]) == _numbers(fields[name]), (table, name)
+    assert counts.keys() == {"orders", "fills", "positions", "equity"}
+    client.close()
+
+
 def _numbers(held: object) -> object:
     """Make numbers of all that is one, so that 1 and 1.00000000 are the same."""
+    if isinstance(held, str) and held.startswith("-"):
+        number = _numbers(held[1:])
+        return -number if isinstance(number, Decimal) else held
     if isinstance(held, dict):  # a level, with its names
         held = list(held.values())
     if isinstance(held, list | tuple):

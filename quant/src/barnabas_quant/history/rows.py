@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from barnabas_quant.model import Gap, Kline, OrderBook, Record, Tick, Trade
+from barnabas_quant.model import Gap, Kline, OrderBook, Tick, Trade
 from barnabas_quant.model.money import PLACES
 
 
@@ -45,6 +45,10 @@ _FLAG = _Kind("(true|false)", "true or false")
 _NAME = _Kind(
     r'"([^"\\\x00-\x1f\x7f]{1,100})"', "1 to 100 bytes of text without quotes, backslashes and control characters"
 )
+_SIGNED = _Kind('"(-?[0-9]{1,30}+(?:[.][0-9]{1,8}+)?)"', f"an amount below 10^30 with at most {PLACES} decimal places")
+_REASON = _Kind(
+    r'"((?:[^"\\\x00-\x1f]|\\.){0,1000}+)"', "text of up to 1000 bytes"
+)  # its escapes are ClickHouse's, too
 _TEXT = _Kind(r'"([^"\\\x00-\x1f\x7f]{0,1000})"', "up to 1000 bytes of text without quotes and backslashes")
 
 
@@ -60,10 +64,10 @@ def _without_column(kind: _Kind) -> _Kind:
 class Table:
     """Hold how the records of one table are written."""
 
-    def __init__(self, name: str, record: type[Record], left_out: tuple[str, ...] = (), /, **kinds: _Kind) -> None:
+    def __init__(self, name: str, record: type[Any], left_out: tuple[str, ...] = (), /, **kinds: _Kind) -> None:
         """Take its name, the type of its records, the fields that it does not keep, and all fields in their order."""
         self.name = name
-        self.kinds = {"exchange": _NAME, "symbol": _NAME, **kinds}
+        self.kinds = kinds if "seq" in kinds else {"exchange": _NAME, "symbol": _NAME, **kinds}
         self.columns = (*(field for field in self.kinds if field not in left_out),
                         "topic_id", "kafka_partition", "kafka_offset", "produced")  # fmt: skip
         self._levels = [number for number, field in enumerate(self.columns) if self.kinds.get(field) is _LEVELS]
@@ -85,7 +89,10 @@ class Table:
     def written_anew(self, value: bytes) -> bytes:
         """Decode a record and write it in the form that matches. Raises ValueError with what is wrong with it."""
         try:
-            fields: dict[str, Any] = msgspec.to_builtins(self._decode(value))
+            decoded = msgspec.to_builtins(self._decode(value))
+            fields: dict[str, Any] = {name: decoded[name] for name in self.kinds}
+        except KeyError as error:
+            raise ValueError(f"it lacks {error}") from error
         except UnicodeDecodeError as error:
             raise ValueError(f"not UTF-8: {error}") from error
         except msgspec.DecodeError as error:
@@ -141,12 +148,39 @@ _tables = {
             cause=_TEXT, filled=_FLAG,
         ),
     ),
+    # What the trading service tells; its types (trading/events.py) lie above the history, so fields say what they are.
+    "orders": (
+        Table(
+            "orders", dict[str, Any], seq=_ID, time=_TIME, order=_NAME, instrument=_NAME, step=_NAME, status=_NAME,
+            side=_word("BUY", "SELL"), type=_NAME, quantity=_SIZE, filled=_SIZE, price=_SIZE.or_null(),
+            trigger=_SIZE.or_null(), time_in_force=_NAME, strategy=_REASON, reason=_REASON,
+        ),
+    ),
+    "fills": (
+        Table(
+            "fills", dict[str, Any], seq=_ID, time=_TIME, fill=_NAME, order=_NAME, instrument=_NAME,
+            side=_word("BUY", "SELL"), price=_SIZE, quantity=_SIZE, fee=_SIGNED, taxes=_SIGNED, currency=_NAME,
+            liquidity=_NAME, slippage=_SIGNED, strategy=_REASON,
+        ),
+    ),
+    "positions": (
+        Table(
+            "positions", dict[str, Any], seq=_ID, time=_TIME, instrument=_NAME, quantity=_SIGNED, available=_SIGNED,
+            average_price=_SIZE, realized=_SIGNED, fees=_SIGNED,
+        ),
+    ),
+    "equity": (
+        Table(
+            "equity", dict[str, Any], seq=_ID, time=_TIME, currency=_NAME, cash=_SIGNED, held=_SIGNED,
+            positions=_SIGNED, equity=_SIGNED, peak=_SIGNED,
+        ),
+    ),
 }  # fmt: skip
 
 TABLES = {topic: tuple(table.name for table in tables) for topic, tables in _tables.items()}
 """The tables that a topic's records go to."""
 
-INTO = {table.name: f"{table.name} ({', '.join(table.columns)})" for tables in _tables.values() for table in tables}
+INTO = {table.name: f"{table.name} (`{'`, `'.join(table.columns)}`)" for tables in _tables.values() for table in tables}
 """A table with its columns in the order of its lines, as an INSERT names them."""
 
 
