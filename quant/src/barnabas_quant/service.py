@@ -27,6 +27,7 @@ from barnabas_quant.settings import Settings
 log = logging.getLogger(__name__)
 
 Partition = tuple[str, int]
+Settle = Callable[[], None]
 
 _COMMIT_EVERY = 1.0  # seconds
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries of a batch
@@ -117,10 +118,12 @@ class ConsumerService(Service):
     start_from: ClassVar[str] = "earliest"
     """Where a group without offsets begins: earliest or latest."""
 
-    def handle(self, messages: Sequence[Message]) -> None:
+    def handle(self, messages: Sequence[Message]) -> Settle | None:
         """Work off a batch, in the order of each partition; on return all of it is done.
 
-        Raises StoreUnavailable where the same batch is to come again.
+        Where the rest of the work goes on by itself, answer what waits for it: the next batch is read and handed out
+        meanwhile, then it is called, and the batch is done when it returns. Both raise StoreUnavailable where the same
+        records are to come again, those of a batch that was handed out behind them with them.
         """
         raise NotImplementedError
 
@@ -166,6 +169,8 @@ class _Reader:
         self._done: dict[Partition, int] = {}  # the offset after the last record that was handled
         self._committed: dict[Partition, int] = {}
         self._gone: set[Partition] = set()  # given up while a batch was held back
+        self._unsettled: list[Any] = []  # the batch that is still being worked off, and what waits for it
+        self._wait_for: Settle | None = None
         self._commit_at = time.monotonic() + _COMMIT_EVERY
         self._complaint = ""  # what the status line says of a store that is down
         settings = service.settings
@@ -200,10 +205,11 @@ class _Reader:
         service = self._service
         while not self._stop.is_set():
             messages = self._consumer.consume(service.batch, service.wait)
-            if messages:
-                good = [message for message in messages if message.error() is None or self._is_record(message)]
-                if good:
-                    self._handle(good)
+            good = [message for message in messages if message.error() is None or self._is_record(message)]
+            if good:
+                self._handle(good)
+            elif self._wait_for is not None:
+                self._finish()
             self._attempt(service.idle)
             if time.monotonic() >= self._commit_at:
                 self._commit(wait=False)
@@ -211,13 +217,14 @@ class _Reader:
 
     def close(self) -> None:
         try:
+            self._attempt(self._settle)
             self._attempt(self._service.close)
         finally:
             self._commit(wait=True)
             self._consumer.close()
 
     def _handle(self, messages: list[Any]) -> None:
-        """Hand a batch over, again and again while a store is down.
+        """Hand a batch over, then wait for the one before it; again and again while a store is down.
 
         Partitions given up meanwhile are left out, even where they came back: they begin anew at what is committed.
         """
@@ -225,11 +232,18 @@ class _Reader:
         self._gone.clear()
         while messages:
             try:
-                self._service.handle(messages)
+                settle = self._service.handle(messages)
+                self._settle()
+                self._unsettled, self._wait_for = messages, settle
+                if settle is None or pause > _FIRST_PAUSE:  # after a failure one after the other, until one is done
+                    self._settle()
             except StoreUnavailable as error:
                 self._status.ready = False
                 self._complain(str(error))
                 log.warning("%s: %s; the batch is tried again", self._service.name, error)
+                if self._unsettled is not messages:
+                    messages = [*self._unsettled, *messages]
+                self._unsettled, self._wait_for = [], None
                 if self._pause(pause):
                     return
                 pause = min(pause * 2, _LONGEST_PAUSE)
@@ -238,6 +252,21 @@ class _Reader:
             break
         self._status.ready = True
         self._complain("")
+
+    def _finish(self) -> None:
+        """Wait for the batch that is still being worked off; hand it over again where that fails."""
+        try:
+            self._settle()
+        except StoreUnavailable as error:
+            log.warning("%s: %s; the batch is tried again", self._service.name, error)
+            messages, self._unsettled, self._wait_for = self._unsettled, [], None
+            self._handle(messages)
+
+    def _settle(self) -> None:
+        """Wait for the batch that is still being worked off. Raises StoreUnavailable: it is kept, to come again."""
+        if self._wait_for is not None:
+            self._wait_for()
+        messages, self._unsettled, self._wait_for = self._unsettled, [], None
         done: dict[Partition, int] = {}
         for message in reversed(messages):  # the last of each partition counts
             if (at := (message.topic(), message.partition())) not in done:
@@ -336,6 +365,7 @@ class _Reader:
         consumer.incremental_assign(partitions)
 
     def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._attempt(self._settle)  # what fails now comes again, without what is given up
         self._commit(wait=True)
         self._service.revoked(partitions)
         self._forget(partitions)
@@ -351,6 +381,8 @@ class _Reader:
             self._done.pop(place, None)
             self._committed.pop(place, None)
             self._gone.add(place)
+        if self._unsettled:
+            self._unsettled = [message for message in self._unsettled if _at(message) not in self._gone]
 
 
 def _at(message: Message) -> Partition:

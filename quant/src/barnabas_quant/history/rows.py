@@ -28,7 +28,7 @@ class _Kind:
     words: str
 
     def or_null(self) -> _Kind:
-        return _Kind(f"(?:null|{self.pattern})", self.words)
+        return _Kind(f"(?:{self.pattern}|null)", self.words)
 
 
 def _decimal(digits: int) -> str:
@@ -43,7 +43,7 @@ _ID = _Kind("(0|[1-9][0-9]{0,18}+)", "a number from 0 to 10^19")
 _TIME = _Kind("(0|[1-3][0-9]{15}|[1-9][0-9]{0,14}+)", "a time of a market, in microseconds since 1970")
 _FLAG = _Kind("(true|false)", "true or false")
 _NAME = _Kind(
-    r'"([^"\\\x00-\x1f\x7f]{1,100})"', "1 to 100 bytes of text without quotes, backslashes and control characters"
+    r'"([^"\\\x00-\x1f\x7f]{1,100}+)"', "1 to 100 bytes of text without quotes, backslashes and control characters"
 )
 _SIGNED = _Kind('"(-?[0-9]{1,30}+(?:[.][0-9]{1,8}+)?)"', f"an amount below 10^30 with at most {PLACES} decimal places")
 _REASON = _Kind(
@@ -70,7 +70,7 @@ class Table:
         self.kinds = kinds if "seq" in kinds else {"exchange": _NAME, "symbol": _NAME, **kinds}
         self.columns = (*(field for field in self.kinds if field not in left_out),
                         "topic_id", "kafka_partition", "kafka_offset", "produced")  # fmt: skip
-        self._levels = [number for number, field in enumerate(self.columns) if self.kinds.get(field) is _LEVELS]
+        self.levels = [number for number, field in enumerate(self.columns) if self.kinds.get(field) is _LEVELS]
         self._decode = msgspec.json.Decoder(record).decode
         patterns = {
             field: (_without_column(kind) if field in left_out else kind).pattern for field, kind in self.kinds.items()
@@ -79,12 +79,9 @@ class Table:
         self.match = re.compile(f"{{{fields}}}".encode()).fullmatch
         self._matches = {field: re.compile(kind.pattern.encode()).fullmatch for field, kind in self.kinds.items()}
 
-    def cells(self, found: re.Match[bytes]) -> bytes:
-        """Give the columns of a record that matched, between tabulators."""
-        cells = found.groups(rb"\N")
-        if self._levels:
-            cells = tuple(_tuples(cell) if number in self._levels else cell for number, cell in enumerate(cells))
-        return b"\t".join(cells)
+    def as_text(self, cells: tuple[bytes, ...]) -> list[bytes]:
+        """Write levels among the columns as ClickHouse's text has them: [(1,2)] instead of [["1","2"]]."""
+        return [_tuples(cell) if number in self.levels else cell for number, cell in enumerate(cells)]
 
     def written_anew(self, value: bytes) -> bytes:
         """Decode a record and write it in the form that matches. Raises ValueError with what is wrong with it."""
@@ -189,13 +186,14 @@ def table_and_cells(topic: str, value: bytes) -> tuple[str, bytes]:
     tables = _tables[topic]
     if value.isascii():
         for table in tables:
-            if found := table.match(value):
-                return table.name, table.cells(found)
+            if (found := table.match(value)) is not None:
+                cells = found.groups(rb"\N")
+                return table.name, b"\t".join(table.as_text(cells) if table.levels else cells)
     reason: ValueError | None = None
     for table in tables:
         try:
             if found := table.match(table.written_anew(value)):
-                return table.name, table.cells(found)
+                return table.name, b"\t".join(table.as_text(found.groups(rb"\N")))
         except ValueError as error:
             reason = reason if reason and not str(reason).startswith("type ") else error
     raise reason or ValueError("it cannot be written in the order of its fields")

@@ -6,7 +6,7 @@ committed after the insert. So a row is written once whoever is killed: the writ
 ClickHouse before or after it answers, the broker before or after the commit. What only a fenced writer can still do (an
 insert that wakes up when the partition has long been another's) the table's sorting key takes back.
 
-While a part of a batch is being inserted the next part is made ready. What is no record of its topic becomes a dead
+While a batch is being inserted the next one is read and made ready. What is no record of its topic becomes a dead
 letter.
 """
 
@@ -28,7 +28,7 @@ from barnabas_quant.bus.topics import client_settings
 from barnabas_quant.errors import BusError, SettingsError
 from barnabas_quant.history import ClickHouse, migrate
 from barnabas_quant.history.rows import INTO, TABLES, line, table_and_cells
-from barnabas_quant.service import ConsumerService, Context, Partition
+from barnabas_quant.service import ConsumerService, Context, Partition, Settle
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +63,15 @@ class HistoryWriter(ConsumerService):
         self._topic_ids: dict[str, bytes] = {}
         self._present: dict[Partition, set[int]] = {}
         self._unsure = False
-        """True while an insert may or may not have been done."""
+        """True when an insert may or may not have been done."""
+        self._flying: list[Future[None]] = []
 
     def assigned(self, partitions: list[TopicPartition]) -> None:
         if not self._migrated:
             if applied := migrate(self._clickhouse, self.settings.history.cluster):
                 log.warning("applied migrations: %s", ", ".join(applied))
             self._migrated = True
+        wait(self._flying)
         places = {(at.topic, at.partition): max(0, at.offset) for at in partitions}
         for at, present in self._offsets_present(places).items():
             self._present[at] = present
@@ -78,33 +80,44 @@ class HistoryWriter(ConsumerService):
         for at in partitions:
             self._present.pop((at.topic, at.partition), None)
 
-    def handle(self, messages: Sequence[Message]) -> None:
+    def handle(self, messages: Sequence[Message]) -> Settle:
+        """Begin to insert a batch; what is answered waits until ClickHouse has taken it."""
         if self._unsure:
+            self._land()
             first: dict[Partition, int] = {}
             for message in messages:
                 first.setdefault(_at(message), int(message.offset() or 0))
             self._present |= self._offsets_present(first)
+            self._unsure = False
         bad: list[tuple[Message, str]] = []
-        self._unsure = True  # until every insert has been answered
         inserts: list[Future[None]] = []
         for begin in range(0, len(messages), _PART):
             for table, rows in self._rows(messages[begin : begin + _PART], bad).items():
                 inserts.append(self._inserting.submit(self._insert, INTO[table], b"".join(rows)))
+        self._flying += inserts
+        return lambda: self._settle(messages, inserts, bad)
+
+    def _settle(self, messages: Sequence[Message], inserts: list[Future[None]], bad: list[tuple[Message, str]]) -> None:
         try:
             for insert in inserts:
                 insert.result()
         except BaseException:
-            for insert in inserts:
-                insert.cancel()
-            wait(inserts)
+            self._unsure = True
             raise
-        self._unsure = False
+        self._flying = [insert for insert in self._flying if not insert.done()]
         for message, reason in bad:
             self.context.dead_letters.put_message(message, reason)
             self.status.error("malformed")
         if any(self._present.values()):
             for message in messages:  # what lies behind is not asked for again
-                self._present[_at(message)].discard(int(message.offset() or 0))
+                self._present.get(_at(message), set()).discard(int(message.offset() or 0))
+
+    def _land(self) -> None:
+        """Let nothing be under way: what is there can be asked for only then."""
+        for insert in self._flying:
+            insert.cancel()
+        wait(self._flying)
+        self._flying = []
 
     def close(self) -> None:
         self._inserting.shutdown()
