@@ -12,7 +12,7 @@ from barnabas_quant.bus.live_producer import LiveProducer
 from barnabas_quant.bus.partitioner import murmur2
 from barnabas_quant.bus.ranges import RangeReader
 from barnabas_quant.bus.snapshots import SnapshotStore
-from barnabas_quant.bus.topics import TOPICS, set_client_settings
+from barnabas_quant.bus.topics import TOPICS, TRADING_TOPICS, set_client_settings
 from barnabas_quant.errors import BusError
 
 
@@ -65,6 +65,8 @@ def test_the_topics_are_those_of_the_platform() -> None:
         "stock-realtime": 3,
         "trade-signal": 1,
         "user-events": 3,
+        "engine-journal": 1,
+        **{topic.name: 1 for topic in TRADING_TOPICS},
     }
     assert {t.settings.get("retention.ms") for t in TOPICS if t.name.startswith("market_data.")} == {"604800000"}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -21,6 +22,8 @@ class LiveProducer:
     def __init__(self, bootstrap: str, queue: int = 500_000) -> None:
         """Take the bootstrap servers, and how many records may wait."""
         self.taken = 0
+        self.on_full: Callable[[], None] = lambda: None
+        """Called whenever `put` answers False."""
         self._failure: str | None = None
         self._waiting: deque[tuple[str, bytes, bytes]] = deque()
         self._producer = Producer(
@@ -46,17 +49,17 @@ class LiveProducer:
     def put(self, topic: str, key: bytes, value: bytes) -> bool:
         """Take a record; answer False when no more should be brought until `pump` answers True."""
         self.taken += 1
-        if self._waiting:
-            self._waiting.append((topic, value, key))
-            return False
-        try:
-            self._produce(topic, value, key)
-        except BufferError:
-            self._waiting.append((topic, value, key))
-            return False
-        except KafkaException as error:
-            raise BusError(f"{topic}: {error}") from error
-        return True
+        if not self._waiting:
+            try:
+                self._produce(topic, value, key)
+                return True
+            except BufferError:
+                pass
+            except KafkaException as error:
+                raise BusError(f"{topic}: {error}") from error
+        self._waiting.append((topic, value, key))
+        self.on_full()
+        return False
 
     def pump(self) -> bool:
         """Serve the client, move on what waited; answer whether there is room again."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
+from typing import TypeVar
 
 from barnabas_quant.errors import FrameError, QuantError, RecordError, SymbolError
 from barnabas_quant.feeds.lines import read_lines
@@ -54,6 +55,23 @@ class Row:
     stock: Stock
 
 
+@dataclass(frozen=True, slots=True)
+class DayBar:
+    """Hold a line of a daily file: prices in units as the file has them, volume in shares."""
+
+    listing: Listing
+    date: str
+    """Of the exchange, YYYY-MM-DD."""
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: str
+
+
+_Made = TypeVar("_Made")
+
+
 class AshareFile:
     """Read one file, as often as asked. Raises QuantError for a file that is none of the kinds."""
 
@@ -86,6 +104,20 @@ class AshareFile:
     def rows(self, complain: Complain) -> Iterator[Row]:
         """Give every record in the order of the file; hand each line that is none to `complain`."""
         parse = {"trades": self._trade, "minutes": self._minute, "daily": self._day, "records": self._record}[self.kind]
+
+        def made(fields: list[str]) -> tuple[int, Stock]:
+            stock = parse(fields)
+            return stock.event_time(0), stock
+
+        for line, (time, stock) in self._lines(made, complain):
+            yield Row(line, time, stock)
+
+    def days(self, complain: Complain) -> Iterator[DayBar]:
+        """Give the whole bars of a daily file, as `rows` gives their closes."""
+        for _, bar in self._lines(self._bar, complain):
+            yield bar
+
+    def _lines(self, parse: Callable[[list[str]], _Made], complain: Complain) -> Iterator[tuple[int, _Made]]:
         lines = read_lines(self.path, MAX_LINE)
         number = 0
         while True:
@@ -100,12 +132,11 @@ class AshareFile:
             if number == 1 or not line:
                 continue
             try:
-                stock = parse(self._fields(line))
-                time = stock.event_time(0)
+                made = parse(self._fields(line))
             except (RecordError, SymbolError, UnicodeDecodeError) as error:
                 complain(self.path, number, str(error), line)
                 continue
-            yield Row(number, time, stock)
+            yield number, made
 
     def _fields(self, line: bytes) -> list[str]:
         if len(line) > MAX_LINE:
@@ -135,18 +166,23 @@ class AshareFile:
         )
 
     def _day(self, fields: list[str]) -> Stock:
+        bar = self._bar(fields)
+        return Stock(
+            symbol=bar.listing.symbol,
+            name=bar.listing.name,
+            price=plain_price(fields[self._columns["close"]]),
+            volume=bar.volume,
+            time=f"{bar.date} {_CLOSE}",
+        )
+
+    def _bar(self, fields: list[str]) -> DayBar:
         listing = listing_of(fields[self._columns["ts_code"]])
         bar = {name: fields[self._columns[name]] for name in ("open", "high", "low", "close")}
         amounts = {name: _units(name, text) for name, text in bar.items()}
         if not all(amounts["low"] <= amounts[name] <= amounts["high"] for name in ("open", "close")):
             raise RecordError(f"a bar that opens or closes outside low and high: {','.join(bar.values())[:80]}")
-        return Stock(
-            symbol=listing.symbol,
-            name=listing.name,
-            price=plain_price(bar["close"]),
-            volume=_shares(fields[self._columns["vol"]], listing),
-            time=f"{_date(fields[self._columns['trade_date']])} {_CLOSE}",
-        )
+        volume = _shares(fields[self._columns["vol"]], listing)
+        return DayBar(listing, _date(fields[self._columns["trade_date"]]), volume=volume, **amounts)
 
     def _record(self, fields: list[str]) -> Stock:
         listing = listing_of(fields[self._columns["symbol"]])

@@ -76,6 +76,7 @@ class Connection(WSListener):
         self._transport: WSTransport | None = None
         self._part: bytearray | None = None  # of a message in several frames
         self._held: list[bytes] | None = None
+        self._straight = True  # neither held nor ended: a frame goes on at once
         self._sending = asyncio.Lock()
         self._reading = True
 
@@ -101,10 +102,12 @@ class Connection(WSListener):
     def hold(self) -> None:
         """Keep what comes until `release`; answers to orders are not kept."""
         self._held = []
+        self._straight = False
 
     def release(self) -> None:
         """Hand on what was held, and everything from now on."""
         held, self._held = self._held or [], None
+        self._straight = not self.ended.is_set()
         for payload in held:
             self._take(payload, self)
 
@@ -148,7 +151,10 @@ class Connection(WSListener):
         kind = frame.msg_type
         if kind == WSMsgType.TEXT or kind == WSMsgType.BINARY:
             if frame.fin:
-                self._message(frame.get_payload_as_bytes())
+                if self._straight:
+                    self._take(frame.get_payload_as_bytes(), self)
+                else:
+                    self._message(frame.get_payload_as_bytes())
             else:
                 self._part = bytearray(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CONTINUATION:
@@ -186,4 +192,5 @@ class Connection(WSListener):
     def _end(self) -> None:
         if not self.ended.is_set():
             self.ended.set()
+            self._straight = False
             self.on_end(self)

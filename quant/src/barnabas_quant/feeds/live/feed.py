@@ -85,6 +85,7 @@ class LiveFeed:
         self._rest = Rest(options.rest, venue.rest_weight, venue.rest_pause, lambda: Backoff(0.5, 30.0, random.random))
         self._failure: BaseException | None = None
         self._full = False
+        producer.on_full = self._on_full
         self._stopping = False
         self._reported = 0
         for symbol in options.symbols:
@@ -200,8 +201,8 @@ class LiveFeed:
         where = "" if stream is None else stream.decode("ascii", "replace")
         self._letters.put(payload, reason, f"{self._venue.exchange} {where}")
 
-    def _write(self, topic: str, key: bytes, value: bytes) -> None:
-        if not self._producer.put(topic, key, value) and not self._full:
+    def _on_full(self) -> None:
+        if not self._full:
             self._full = True
             self._read(False)
 
@@ -242,7 +243,7 @@ class LiveFeed:
             symbol,
             self._venue.trade_stream,
             places,
-            self._write,
+            self._producer.put,
             self._wanted.put_nowait,
             self.counts,
         )

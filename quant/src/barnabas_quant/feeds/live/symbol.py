@@ -91,7 +91,7 @@ class SymbolState:
         symbol: str,
         trade_stream: str,
         places: Places,
-        write: Callable[[str, bytes, bytes], None],
+        write: Callable[[str, bytes, bytes], object],
         ask: Callable[[Work], None],
         counts: Counts,
     ) -> None:
