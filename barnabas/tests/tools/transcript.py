@@ -139,6 +139,7 @@ _MASKS = (
     (re.compile(r"(?<!\d\.)\b(?:1[67]\d{11}|1[78]\d{8})\b"), "<time>"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,:]\d+)?"), "<time>"),
     (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d\b"), "<time>"),
+    (re.compile(r"\b[A-Z][a-z]+day, \d+\. [A-Z][a-z]+ \d{4}, \d+:\d\d [AP]M\b"), "<time>"),
 )
 
 
