@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
+from barnabas_quant.backtest.options import add_backtest_options
 from barnabas_quant.errors import QuantError, ServiceError, SettingsError
 from barnabas_quant.processes import split_address
 from barnabas_quant.settings import Settings, load_settings
@@ -82,6 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("exchange", help="its venue: binance, binance_usdm, okx")
     command.add_argument("changes", nargs=argparse.REMAINDER, metavar="+SYMBOL|-SYMBOL", help="default: show them")
 
+    command = commands.add_parser("trading", help="the paper account: kill, reset, cancel, place, transfer, status")
+    command.set_defaults(run=_trading)
+    _trading_arguments(command)
+
     command = commands.add_parser("services", help="the services there are")
     command.set_defaults(run=_services)
     _add_data(command)
@@ -106,6 +111,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_kafka(command, "default: the one that `up` runs in --data, or localhost:9092")
     _add_capture(command, "recorded frames, gzipped or plain", required=True)
 
+    command = commands.add_parser("backtest", help="run a strategy over a history and write a report")
+    command.set_defaults(run=_backtest)
+    _add_settings(command)
+    add_backtest_options(command)
+
     command = commands.add_parser("simulate", help="write a recording of the simulated exchange")
     command.set_defaults(run=_simulate)
     command.add_argument("file", type=Path, help="gzipped where its name ends in .gz")
@@ -126,6 +136,12 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
     _add_kafka(command, "default: an embedded Barnabas")
     command.add_argument("--redis", metavar="URL", help="redis://HOST:PORT/0; default: an embedded Valkey")
     command.add_argument("--clickhouse", metavar="URL", help="http://HOST:PORT/default; default: an embedded chDB")
+
+
+def _add_platform(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", type=Path, metavar="FILE", help="TOML; default barnabas-quant.toml if it is there")
+    command.add_argument("--data", type=Path, metavar="DIR", help="default ./data")
+    _add_kafka(command, "default: the one that `up` runs in --data")
 
 
 def _add_data(command: argparse.ArgumentParser) -> None:
@@ -201,6 +217,18 @@ def _symbols(options: argparse.Namespace) -> int:
 
     print("\n".join(change_symbols(_settings(options), options.exchange, options.changes)))
     return 0
+
+
+def _trading_arguments(command: argparse.ArgumentParser) -> None:
+    from barnabas_quant.trading_commands import add_arguments
+
+    add_arguments(command, _add_platform)
+
+
+def _trading(options: argparse.Namespace) -> int:
+    from barnabas_quant.trading_commands import run
+
+    return run(options, _settings(options), sys.stdout)
 
 
 def _services(options: argparse.Namespace) -> int:
@@ -307,6 +335,15 @@ def _verify(options: argparse.Namespace) -> int:
             f"{sums:<34}{'same' if verdict.same else 'DIFFERENT'}"
         )
     return 0 if all(verdict.same for verdict in verdicts) else 1
+
+
+def _backtest(options: argparse.Namespace) -> int:
+    from barnabas_quant.backtest.command import run_command
+    from barnabas_quant.endpoints import running_platform
+    from barnabas_quant.settings import completed
+
+    settings = _settings(options)
+    return run_command(options, completed(settings, running_platform(settings.data)))
 
 
 def _simulate(options: argparse.Namespace) -> int:

@@ -7,6 +7,11 @@ How it works
 - A snapshot of all that it remembers is kept every few seconds, together with its place in the journal. After a crash
   the last snapshot is loaded, the journal's entries since are read and worked off once more, and of the outputs that
   are made so, those that stand in their topics already (the number of the last one there says so) are not told again.
+- Where nothing comes, time may matter: a reading of the clock, once a second where it could change anything, is an
+  input as well, and stands in the journal.
+- What depends on the machine and not on the inputs (a strategy that took too long) is an entry of its own, behind the
+  one that was being worked off; so whoever replays looks ahead, and stops it at the same place. While recovering,
+  nothing new is decided so before the last entry, nor before the last output that stands in the topics.
 - So recovery takes as long as the inputs since the last snapshot, whatever came before. Each output topic has one
   partition and one writer, in whose order numbers rise; records of others between them do no harm.
 - Offsets are committed to the group's name so that anybody can see the lag; nothing is ever resumed from them.
@@ -17,12 +22,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from barnabas_quant.bus.journal import AT, Entry, Journal, records_of, runs_of
+from barnabas_quant.bus.journal import AT, Entry, Journal, Stop, records_of, runs_of, stops_of
 from barnabas_quant.bus.marks import Mark, read_tails_of
 from barnabas_quant.bus.producer import PATIENCE, RecordProducer
 from barnabas_quant.bus.ranges import Partition, RangeReader
@@ -36,7 +42,7 @@ from barnabas_quant.bus.topics import (
     partition_counts,
     topic_specs,
 )  # fmt: skip
-from barnabas_quant.errors import BusError, RecordError
+from barnabas_quant.errors import BusError, RecordError, StateError
 from barnabas_quant.service import Context, Service
 
 log = logging.getLogger(__name__)
@@ -45,6 +51,7 @@ Said = tuple[str, bytes, bytes]
 """An output: topic, key, value."""
 
 _ENTRIES = 500  # of the journal, worked off at a time
+_BATCH = 2000  # records, at most
 
 
 class JournaledService(Service):
@@ -57,6 +64,8 @@ class JournaledService(Service):
     """Topics that it reads from their first record when it has never run; of the others it reads what comes."""
     snapshot_every: ClassVar[float] = 10.0
     """Seconds between two snapshots."""
+    clock_every: ClassVar[float] = 1.0
+    """Seconds between two readings of the clock, where they are wanted."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -66,6 +75,9 @@ class JournaledService(Service):
         self._said = 0  # number of the next output
         self._stand: dict[str, int] = {}  # of each topic told, the number of its last output; while recovering
         self._settings = b""
+        self._at: Partition | None = None  # what is being taken: topic and partition; None: a beginning
+        self._stops: list[Stop] = []  # what the journal says was stopped within the entry that is worked off
+        self._newest = True  # whether the journal holds no later entry
         self._committed: dict[Partition, int] = {}
 
     # What a service brings
@@ -86,6 +98,10 @@ class JournaledService(Service):
         """Take one record. Raises RecordError where it cannot be used."""
         raise NotImplementedError
 
+    def wants_clock(self) -> bool:
+        """Tell whether a reading of the clock could change anything now: each is an entry of the journal."""
+        return False
+
     def clock(self, time: int) -> list[Said]:
         """Take a reading of the clock, microseconds since 1970 UTC."""
         return []
@@ -93,6 +109,37 @@ class JournaledService(Service):
     def save(self) -> bytes:
         """Give all that it remembers."""
         raise NotImplementedError
+
+    def stop(self, stop: Stop) -> list[Said]:
+        """Stop what was stopped between two inputs."""
+        return []
+
+    def watched(self) -> AbstractContextManager[None]:
+        """Watch over what is done meanwhile: inputs are worked off."""
+        return nullcontext()
+
+    # What a service asks
+
+    def known_stops(self) -> Iterable[Stop]:
+        """Give what the journal says was stopped over the input, or the beginning, that is being worked off."""
+        place = self._place()
+        return [stop for stop in self._stops if stop.over == place]
+
+    @property
+    def may_stop(self) -> bool:
+        """Tell whether something may be stopped now that the journal does not know: nothing was told beyond this."""
+        return self._newest and self._said > max(self._stand.values(), default=-1)
+
+    def note_stop(self, stop: Stop) -> None:
+        """Write down what is being stopped, before anything follows from it. Raises BusError, StateError."""
+        if not self._newest:
+            raise StateError(f"{self.name}: {stop.who}, {stop.doing}: {stop.reason}; it had not failed there before")
+        if stop.within:
+            stop = msgspec.structs.replace(stop, over=self._place())
+        self._journal.append(stop=stop)
+
+    def _place(self) -> tuple[str, int, int] | None:
+        return None if self._at is None else (*self._at, self._places[self._at])
 
     # The loop
 
@@ -118,16 +165,24 @@ class JournaledService(Service):
 
     def _work(self, consumer: Consumer, store: SnapshotStore) -> None:
         self.status.ready = True
-        snapshot_at = commit_at = time.monotonic()
+        snapshot_at = commit_at = clock_at = time.monotonic()
         moved = False
         while not self.context.stop.is_set():
-            messages = self._good(consumer.consume(2000, 0.05))
+            messages = self._good(consumer.consume(_BATCH, 0.05))
             if messages:
                 self._journal.append(runs=runs_of(messages))
                 self._take_all(messages)
                 self.status.count(len(messages))
                 moved = True
             now = time.monotonic()
+            # Whoever is behind has not been told nothing: it has not listened. Full batches are a sign of that.
+            if now >= clock_at and len(messages) < _BATCH:
+                clock_at = now + self.clock_every
+                if self.wants_clock():
+                    reading = time.time_ns() // 1000
+                    self._journal.append(clock=reading)
+                    self.tell(self.clock(reading))
+                    moved = True
             if now >= commit_at:
                 commit_at = now + 1.0
                 self._measure(consumer)
@@ -136,7 +191,14 @@ class JournaledService(Service):
                 self._snapshot(store)
 
     def _take_all(self, messages: Iterable[Message]) -> None:
+        with self.watched():
+            self._take_each(messages)
+
+    def _take_each(self, messages: Iterable[Message]) -> None:
         for message in messages:
+            at = (str(message.topic()), int(message.partition() or 0))
+            offset = int(message.offset() or 0)
+            self._at, self._places[at] = at, offset
             try:
                 said = self.take(message)
             except RecordError as error:
@@ -144,10 +206,10 @@ class JournaledService(Service):
                 self.status.error("malformed")
                 continue
             finally:
-                self._places[str(message.topic()), int(message.partition() or 0)] = int(message.offset() or 0) + 1
-            self._say(said)
+                self._at, self._places[at] = None, offset + 1
+            self.tell(said)
 
-    def _say(self, said: Iterable[Said]) -> None:
+    def tell(self, said: Iterable[Said]) -> None:
         """Tell outputs, each with its number; those that stand there already are only counted."""
         for topic, key, value in said:
             number = self._said
@@ -173,11 +235,16 @@ class JournaledService(Service):
         begun, worked = snapshot is not None, 0
         with RangeReader(self.settings.bootstrap) as reader:
             entries = list(self._journal.read(reader, 0 if snapshot is None else snapshot.next_offset))
+            stops = stops_of(entries)
+            last = max((entry.n for entry in entries if entry.stop is None or not entry.stop.within), default=-1)
             for first in range(0, len(entries), _ENTRIES):
                 for entry, messages in records_of(reader, entries[first : first + _ENTRIES]):
                     begun = True
                     worked += len(messages)
+                    self._stops, self._newest = stops.get(entry.n, []), entry.n == last
                     self._follow(entry, messages)
+        self._stops, self._newest = [], True
+        with RangeReader(self.settings.bootstrap) as reader:
             bounds = reader.bounds((topic, number) for topic, count in counts.items() for number in range(count))
         new = {
             at: low if at[0] in self.from_the_beginning else end
@@ -188,33 +255,39 @@ class JournaledService(Service):
         for (topic, partition), offset in new.items():
             places.setdefault(topic, {})[partition] = offset
         settings = self.decides_by()
-        if not begun or new or settings != self._settings:
-            self._journal.append(start=places, settings=msgspec.Raw(settings))
-            self._begin(settings, None if not begun else self.save(), places)
         self._stand = {}
+        if not begun or new or settings != self._settings:
+            state = self.save() if begun else None
+            self._journal.append(start=places, settings=msgspec.Raw(settings))
+            self._begin(settings, state, places)
         self.status.note = ""
         log.info("%s: went on after %d inputs of its journal", self.name, worked)
 
     def _follow(self, entry: Entry, messages: Sequence[Message]) -> None:
+        if entry.stop is not None and not entry.stop.within:
+            self.tell(self.stop(entry.stop))
         if entry.start or bytes(entry.settings) != b"{}":
             self._begin(bytes(entry.settings), self.save() if entry.n else None, entry.start)
         self._take_all(messages)
         if entry.clock:
-            self._say(self.clock(entry.clock))
+            self.tell(self.clock(entry.clock))
 
     def _begin(self, settings: bytes, state: bytes | None, places: dict[str, dict[int, int]]) -> None:
         self._settings = settings
         for topic, partitions in places.items():
             for partition, offset in partitions.items():
                 self._places[topic, partition] = offset
-        self._say(self.begin(settings, state))
+        with self.watched():
+            said = self.begin(settings, state)
+        self.tell(said)
 
     def _snapshot(self, store: SnapshotStore) -> None:
         """Keep all that is remembered, once what was told is acknowledged: it need not be told again."""
+        state = self.save()
         if self._producer.flush(PATIENCE) or self.context.dead_letters.flush(PATIENCE):
             return
         places = [(*at, offset) for at, offset in self._places.items()]
-        held = _Held(self._journal.next, self._said, self._settings, places, self.save())
+        held = _Held(self._journal.next, self._said, self._settings, places, state)
         store.put(AT, Snapshot(VERSION, self._journal.end(), {}, {"service": msgspec.msgpack.encode(held)}))
         store.flush(PATIENCE)
 

@@ -118,6 +118,49 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Share of a day's first equity that may be lost before only closing is allowed."""
 
 
+class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say from which values on a rule of the watch warns and acts: decimal text, rates or seconds; None: never."""
+
+    warning: Amount | None = None
+    critical: Amount | None = None
+    action: Literal["none", "reduce", "flatten", "kill"] | None = None
+    """What it does at its critical level: nothing, halve the position, close it, pull the kill switch.
+
+    None: what is usual for it: stop_loss and trailing_stop flatten, drawdown kill, the others nothing.
+    """
+
+
+class Watch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say what is watched on the stream (docs/trading.md, "Risk"); a rule without a level is off."""
+
+    stop_loss: Rule = Rule()
+    """What a position has lost of what was paid for it, as a rate."""
+    trailing_stop: Rule = Rule()
+    """How far the price is from the best one since there is the position, as a rate."""
+    drawdown: Rule = Rule(warning="0.1", critical="0.2", action="none")
+    """What the equity of a currency is below its highest, as a rate."""
+    exposure: Rule = Rule()
+    """Notional of all positions over the equity, by currency, as a rate."""
+    concentration: Rule = Rule()
+    """Notional of one position over the equity of its currency, as a rate."""
+    volatility: Rule = Rule()
+    """Volatility of the last `short` samples over that of the `long` ones before, as a rate."""
+    crossed: Rule = Rule(warning="0")
+    """Seconds for which bid has been above ask."""
+    stale: Rule = Rule(warning="60")
+    """Seconds of trading time for which an instrument that we trade has told nothing."""
+    silent: Rule = Rule(warning="30")
+    """Seconds of trading time for which a venue has told nothing."""
+    hysteresis: Amount = "0.1"
+    """How far below its lowest level a value has to be for a rule to clear, as a rate of that level."""
+    seconds: Positive = 1.0
+    """Of the market's time, between two samples and two looks at the data."""
+    short: Count = 60
+    long: Count = 600
+    kill_flattens: bool = False
+    """Whether a rule that pulls the kill switch closes every position as well."""
+
+
 class Trading(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Say how the paper account trades."""
 
@@ -139,6 +182,46 @@ class Trading(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Share of a trade's or a bar's volume that orders may take; 0: any."""
     equity_seconds: Positive = 60.0
     limits: Limits = Limits()
+    watch: Watch = Watch()
+
+
+class Mail(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say how alerts are sent by e-mail."""
+
+    server: Address
+    """HOST:PORT of an SMTP server."""
+    sender: str
+    to: tuple[str, ...]
+    tls: Literal["starttls", "tls", "off"] = "starttls"
+    """Encrypted after a greeting in the clear (usual on 587), from the first byte (465), not at all."""
+    certificates: Path | None = None
+    """File of the authorities to trust; None: the system's."""
+    user: str | None = None
+    password: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.to:
+            raise ValueError("to: at least one address")
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password belong together")
+        if self.user is not None and self.tls == "off":
+            raise ValueError("tls: a password is not sent in the clear")
+
+
+class Alerts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say where the records of risk-alerts are delivered, beside the log."""
+
+    webhooks: tuple[Address, ...] = ()
+    """Addresses that get each alert as JSON by POST."""
+    mail: Mail | None = None
+    level: Literal["warning", "critical"] = "warning"
+    """Alerts of a lower level are only logged."""
+    tries: Count = 8
+    """How often a delivery is tried, after 1, 2, 4, ... seconds, a minute at most."""
+    seconds: Positive = 10.0
+    """How long one try may take."""
+    waiting: Count = 1000
+    """Alerts that wait for one place at most; beyond that the oldest are dropped, and said so in the log."""
 
 
 class StrategySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -201,6 +284,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     history: History = History()
     gateway: Gateway = Gateway()
     trading: Trading = Trading()
+    alerts: Alerts = Alerts()
     strategies: tuple[StrategySettings, ...] = ()
     computed: tuple[str, ...] = ("1s", "1m", "5m", "15m", "1h", "1d")
     """Intervals of the candles that the analysis service computes."""

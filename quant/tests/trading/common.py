@@ -7,7 +7,20 @@ from typing import Any
 from barnabas_quant.model.intervals import DAY, HOUR, MINUTE
 from barnabas_quant.model.money import ONE
 from barnabas_quant.trading import Engine, EngineSettings, OrderRequest, VenueModel
-from barnabas_quant.trading.events import Bar, Fill, Input, OrderEvent, Output, Place, Print, Quote
+from barnabas_quant.trading.events import (
+    Bar,
+    Cancel,
+    Clock,
+    Fill,
+    Input,
+    OrderEvent,
+    Output,
+    Place,
+    Print,
+    Quote,
+    Switch,
+    Transfer,
+)
 from barnabas_quant.trading.instruments import CENT, Fees, Instrument
 from barnabas_quant.trading.limits import Limits
 
@@ -53,7 +66,10 @@ class Desk:
         self._orders = 0
 
     def send(self, event: Input) -> list[Output]:
-        out = self.engine.process(event)
+        out: list[Output] = []
+        if event.time > self.engine.time and isinstance(event, Place | Cancel | Switch | Transfer):
+            out += self.engine.process(Clock(event.time))  # what is asked for moves no time by itself
+        out += self.engine.process(event)
         self.engine.ledger.check(self.engine.orders)
         self.out += out
         return out

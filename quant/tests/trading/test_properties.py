@@ -8,12 +8,32 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from barnabas_quant.model.intervals import MINUTE
+from barnabas_quant.model.intervals import MINUTE, SECOND
 from barnabas_quant.model.money import ONE
 from barnabas_quant.trading import Engine, EngineSettings, OrderRequest, VenueModel
-from barnabas_quant.trading.events import Bar, Cancel, Depth, Fill, Input, Output, Place, PositionEvent, Print, Quote
+from barnabas_quant.trading.engine import EngineState
+from barnabas_quant.trading.events import (
+    Alert,
+    Bar,
+    Cancel,
+    CashFlow,
+    Clock,
+    Depth,
+    Fill,
+    Funding,
+    Input,
+    OrderEvent,
+    Output,
+    Place,
+    PositionEvent,
+    Print,
+    Quote,
+    Switch,
+    Transfer,
+)
 from barnabas_quant.trading.instruments import CENT, notional
 from barnabas_quant.trading.limits import Limits
+from barnabas_quant.trading.watch import Rule, Watch
 
 from .common import COIN, FUTURE, SHARE, china, u
 
@@ -21,11 +41,24 @@ KEYS = (COIN, FUTURE, SHARE)
 CASH = {"USDT": 3000 * ONE, "CNY": 30_000 * ONE}
 
 
+WATCH = Watch(
+    stop_loss=Rule(warning=ONE // 100, critical=ONE // 50, action="flatten"),
+    trailing_stop=Rule(critical=ONE // 30, action="reduce"), drawdown=Rule(warning=ONE // 100, critical=ONE // 20),
+    exposure=Rule(warning=ONE // 4, critical=ONE // 2, action="reduce"),
+    concentration=Rule(warning=ONE // 2, critical=ONE, action="flatten"),
+    volatility=Rule(critical=ONE, action="reduce"), crossed=Rule(warning=0), short=2, long=3, every=1000,
+    stale=Rule(warning=SECOND), silent=Rule(warning=SECOND, critical=3 * SECOND, action="flatten"),
+)  # fmt: skip
+"""Levels that these streams break all the time."""
+KILLING = msgspec.structs.replace(WATCH, drawdown=Rule(critical=ONE // 10, action="kill"), kill_flattens=True)
+
+
 def engine(seed: int) -> Engine:
     venue = VenueModel(
         latency=seed % 3 * 700, slippage_ticks=seed % 2, participation=(ONE, ONE // 3, 0)[seed % 5 % 3]
     )  # fmt: skip
-    return Engine(EngineSettings(cash=CASH, venue=venue, limits=Limits(price_collar=None)))
+    watch = (Watch(), WATCH, WATCH, KILLING)[seed % 4]
+    return Engine(EngineSettings(cash=CASH, venue=venue, limits=Limits(price_collar=None), watch=watch))
 
 
 def stream(seed: int, length: int) -> list[Input]:
@@ -57,8 +90,17 @@ def stream(seed: int, length: int) -> list[Input]:
             )  # fmt: skip
         elif what < 0.42:
             inputs.append(Cancel(f"c{number}", time, f"p{random.randrange(number + 1)}"))
+        elif what < 0.46:
+            inputs.append(Funding(FUTURE, time, random.randint(-ONE // 100, ONE // 100), price))
+        elif what < 0.5:
+            inputs.append(Clock(time, time + 10**15 + number * SECOND))
+        elif what < 0.51:
+            inputs.append(Switch(f"s{number}", time, True, "anna"))
+        elif what < 0.52:
+            inputs.append(Transfer(f"t{number}", time, "USDT", random.randint(-100, 100) * ONE))
         elif kind == "quote":
-            inputs.append(Quote(key, time, price - CENT, size, price + CENT, random.choice([0, size])))
+            apart = random.choice([CENT] * 9 + [-CENT])
+            inputs.append(Quote(key, time, price - apart, size, price + apart, random.choice([0, size])))
         elif kind == "print":
             inputs.append(Print(key, time, price, random.choice([0, size]), random.choice([True, False, None])))
         elif kind == "bar":
@@ -70,9 +112,14 @@ def stream(seed: int, length: int) -> list[Input]:
     return inputs
 
 
-def run(seed: int, inputs: list[Input]) -> tuple[Engine, list[list[Output]]]:
+def run(seed: int, inputs: list[Input], reload: int | None = None) -> tuple[Engine, list[list[Output]]]:
+    """Run a stream; before the input `reload`, go through a snapshot."""
     made, outputs = engine(seed), []
-    for one in inputs:
+    for number, one in enumerate(inputs):
+        if number == reload:
+            state = msgspec.json.encode(made.save())
+            made = engine(seed)
+            made.load(msgspec.json.decode(state, type=EngineState))
         outputs.append(made.process(one))
         made.ledger.check(made.orders)
     return made, outputs
@@ -95,6 +142,8 @@ def test_what_holds_for_any_stream(seed: int) -> None:
     outputs = [output for part in parts for output in part]
     assert [output.seq for output in outputs] == list(range(len(outputs)))
     assert run(seed, inputs)[1] == parts
+    # A snapshot anywhere, and nobody notices
+    assert run(seed, inputs, seed % 80)[1] == parts
     # Half of the inputs with another future: the same outputs until there
     assert run(seed, inputs[:40] + stream(seed + 1, 40))[1][:40] == parts[:40]
     assert whole(msgspec.to_builtins(outputs)) and whole(msgspec.to_builtins(made.ledger.positions))
@@ -107,18 +156,33 @@ def test_what_holds_for_any_stream(seed: int) -> None:
             if fill.instrument != FUTURE:
                 traded = notional(u(fill.price), u(fill.quantity))
                 cash[fill.currency] += -traded if fill.side == "BUY" else traded
+    for flow in outputs:
+        if isinstance(flow, CashFlow):
+            cash[flow.currency] += u(flow.amount)
     told = [output for output in outputs if isinstance(output, PositionEvent) and output.instrument == FUTURE]
     cash["USDT"] += u(told[-1].realized) if told else 0
     assert made.ledger.cash == cash
-    asked = {one.id: one.request.quantity for one in inputs if isinstance(one, Place)}
+    asked = {output.order: u(output.quantity) for output in outputs if isinstance(output, OrderEvent)}
     assert all(0 < quantity <= asked[order] for order, quantity in filled.items())
+    standing: dict[tuple[str, str], str] = {}
+    for alert in outputs:  # each condition: fired, perhaps escalated, cleared
+        if isinstance(alert, Alert):
+            before = standing.get((alert.rule, alert.subject), "cleared")
+            assert (before == "cleared") == (alert.state == "fired") and before + alert.state != "escalatedescalated"
+            standing[alert.rule, alert.subject] = alert.state
     assert cash["CNY"] >= 0
 
 
 def test_the_streams_are_worth_something() -> None:
     """Fills of every kind happen in them: a property of nothing would hold, too."""
     seen: set[tuple[str, str]] = set()
+    rules: set[tuple[str, str]] = set()
     for seed in range(30):
         for part in run(seed, stream(seed, 80))[1]:
             seen |= {(fill.instrument, fill.liquidity) for fill in part if isinstance(fill, Fill)}
+            rules |= {(alert.rule, alert.state) for alert in part if isinstance(alert, Alert)}
     assert seen == {(key, liquidity) for key in KEYS for liquidity in ("maker", "taker")}
+    assert {rule for rule, _ in rules} >= {
+        name for name in Watch.__struct_fields__ if isinstance(getattr(WATCH, name), Rule)
+    }
+    assert {state for _, state in rules} == {"fired", "escalated", "cleared"}

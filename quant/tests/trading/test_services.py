@@ -24,7 +24,7 @@ from barnabas_quant.model.stock import Stock, encode_stock
 from barnabas_quant.services.strategies import Chosen, make_host
 from barnabas_quant.services.trading import TradingSettings
 from barnabas_quant.trading.engine import Engine
-from barnabas_quant.trading.events import OUTPUTS, Fill, Signal
+from barnabas_quant.trading.events import OUTPUTS, Clock, Fill, Signal
 from barnabas_quant.trading.inputs import inputs_of, write_signal
 
 from ..conftest import PATIENCE, eventually
@@ -158,6 +158,9 @@ def replayed(kafka: str, service: str) -> dict[str, list[bytes]]:
                         value = write_signal(output, primary) if isinstance(output, Signal) else None
                         topic = "trade-signal" if value else output.topic
                         said.setdefault(topic, []).append(value or msgspec.json.encode(output))
+            if entry.clock and service == "trading":
+                for output in engine.process(Clock(engine.time, entry.clock)):
+                    said.setdefault(output.topic, []).append(msgspec.json.encode(output))
     return said
 
 
@@ -168,6 +171,10 @@ signal_seconds = 100000.0  # the signals of strategies that were down come late,
 
 [trading.limits]
 orders_per_second = 100000
+
+[trading.watch]
+trailing_stop = {{warning = "0.001"}}
+silent = {{warning = "0.5"}}
 
 [[strategies]]
 name = "{file}"
@@ -251,6 +258,7 @@ def run_a_session(tmp_path: Path, kafka: str, prices: int, kills: int) -> None:
     for topic in dict.fromkeys(output.topic for output in OUTPUTS):
         told = [bytes(m.value() or b"") for m in read_records(kafka, {topic: 1})]
         assert told == trading.get(topic, []), topic
+    assert "trailing_stop" in {each["rule"] for each in records(kafka, "risk-alerts")}
     seqs = [json.loads(value)["seq"] for values in trading.values() for value in values]
     assert sorted(seqs) == list(range(len(seqs)))
     told = [bytes(m.value() or b"") for m in read_records(kafka, {"trade-signal": 1})]

@@ -22,12 +22,16 @@ Collect = Callable[[Output | Signal | Failure], None]
 class Loop:
     """Run strategies and an engine over a history."""
 
-    def __init__(self, host: Host, engine: Engine, collect: Collect, delay: int = 0) -> None:
-        """Take what runs, who hears every output, and how many microseconds a signal travels."""
+    def __init__(self, host: Host, engine: Engine, collect: Collect, delay: int = 0, begin: int = 0) -> None:
+        """Take what runs, who hears every output, and how many microseconds a signal travels.
+
+        Signals from before `begin` (microseconds since 1970 UTC) are passed over: strategies only warm up.
+        """
         self.host = host
         self.engine = engine
         self._collect = collect
         self._delay = delay
+        self._begin = begin
         self._signals = 0
         self._travelling: deque[Signal] = deque()
 
@@ -52,6 +56,8 @@ class Loop:
     def _tell(self, said: Iterable[Signal | Failure]) -> None:
         for one in said:
             if isinstance(one, Signal):
+                if one.time < self._begin:
+                    continue
                 one = msgspec.structs.replace(one, id=f"{one.strategy}-{self._signals}")
                 self._signals += 1
                 self._travelling.append(one)

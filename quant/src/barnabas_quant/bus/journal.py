@@ -25,6 +25,24 @@ Run = tuple[str, int, int, int]
 """Topic, partition, first offset, how many."""
 
 
+class Stop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Hold that something was stopped, for a reason that lies in no record: it took too long over one, on that machine.
+
+    A replay stops it at the same place, instead of asking it once more.
+    """
+
+    who: str
+    """A strategy."""
+    doing: str
+    """Which of its methods was called."""
+    reason: str
+    trace: str = ""
+    within: bool = True
+    """Whether it was stopped within the entry before, which was being worked off; else after that."""
+    over: tuple[str, int, int] | None = None
+    """Within it, over which record: topic, partition, offset; None: over the beginning that the entry tells."""
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Hold one step of a service: it began (`start`), or took these inputs in this order."""
 
@@ -37,8 +55,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     runs: list[Run] = []
     clock: int = 0
     """A reading of the clock after these inputs, microseconds since 1970 UTC; 0: none."""
-    stop: str = ""
-    """What is stopped after these inputs: a strategy that took too long over one of them."""
+    stop: Stop | None = None
+    """An entry of its own: what was stopped."""
 
 
 _decoder = msgspec.json.Decoder(Entry)
@@ -54,6 +72,18 @@ def runs_of(messages: Iterable[Any]) -> list[Run]:
         else:
             runs.append([topic, partition, offset, 1])
     return [(topic, partition, offset, count) for topic, partition, offset, count in runs]
+
+
+def stops_of(entries: Iterable[Entry]) -> dict[int, list[Stop]]:
+    """Give what was stopped within each entry, by the entry's number: it is told behind it."""
+    found: dict[int, list[Stop]] = {}
+    number = -1
+    for entry in entries:
+        if entry.stop is None:
+            number = entry.n
+        elif entry.stop.within:
+            found.setdefault(number, []).append(entry.stop)
+    return found
 
 
 class Journal:

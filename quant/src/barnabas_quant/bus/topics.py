@@ -65,7 +65,7 @@ JOURNAL = TopicSpec("engine-journal", 1, {"retention.ms": str(_WEEK)})
 TRADING_TOPICS: tuple[TopicSpec, ...] = tuple(
     TopicSpec(name, 1)
     for name in ("trade-commands", "orders", "fills", "positions", "equity", "trade-decisions", "risk-alerts",
-                 "strategy-failures")
+                 "cash-flows", "strategy-failures")
 )  # fmt: skip
 """What the trading service is told, and what it and the strategies tell: one partition each, so in one order."""
 

@@ -20,6 +20,8 @@ ONE: int = 10**PLACES
 LIMIT: int = 2**63
 """Bound of units, exclusive: they fit a signed 64-bit column."""
 
+_STEPS: tuple[int, ...] = tuple(10 ** (PLACES - places) for places in range(PLACES + 1))
+
 _PATTERN = r"^[0-9]{1,30}(\.[0-9]{1,30})?\Z"
 _DECIMAL = re.compile(_PATTERN)
 
@@ -41,11 +43,11 @@ def units(text: str) -> int:
 
 def total_units(text: str) -> int:
     """Turn the decimal text of a quantity or a sum into units; it may pass 2^63. Raises ValueError as `units` does."""
-    whole, _, fraction = text.partition(".")
-    if len(fraction) == PLACES and 0 < len(whole) <= 10:  # how spot markets write: half the time of what follows
+    whole, point, fraction = text.partition(".")
+    if len(fraction) <= PLACES and 0 < len(whole) <= 10 and bool(fraction) == bool(point):  # half the time of the rest
         digits = whole + fraction
         if digits.isdigit() and digits.isascii():
-            return int(digits)
+            return int(digits) * _STEPS[len(fraction)]
     if not _DECIMAL.match(text):
         raise ValueError(f"not a plain decimal: {text!r}")
     if fraction[PLACES:].strip("0"):

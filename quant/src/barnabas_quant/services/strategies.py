@@ -1,17 +1,23 @@
 """The strategies' service: the market and their own fills in, records of trade-signal out.
 
 It is a shell around a host of strategies (docs/trading.md): the journal keeps the order of what they heard, so after a
-SIGKILL they go on as if nothing had been, and no signal is given twice.
+SIGKILL they go on as if nothing had been, and no signal is given twice. The text of a user's file is among the settings
+that the journal keeps: an edit takes effect with the next start, and a replay still has what was there before. What
+takes too long over an event is ended by a watchdog, and that, too, stands in the journal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar
+import logging
+import os
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
 
 import msgspec
 from confluent_kafka import Message
 
+from barnabas_quant.bus.journal import Stop
 from barnabas_quant.journaled import JournaledService, Said
 from barnabas_quant.model.records import Kline, OrderBook, Tick, Trade
 from barnabas_quant.model.stock import Stock
@@ -19,10 +25,13 @@ from barnabas_quant.model.trade_signal import TradeSignal
 from barnabas_quant.service import Context
 from barnabas_quant.settings import Settings, StrategySettings
 from barnabas_quant.strategies.base import Strategy
-from barnabas_quant.strategies.catalog import find_strategy
-from barnabas_quant.strategies.host import Failure, Host, HostState
+from barnabas_quant.strategies.catalog import make_strategy, read_source
+from barnabas_quant.strategies.host import Call, Failure, Host, HostState, SaveFailed, TookTooLong, straight
 from barnabas_quant.trading.events import Bar, Clock, Depth, Fill, Print, Quote, Signal
 from barnabas_quant.trading.inputs import inputs_of, key_of, write_signal
+from barnabas_quant.watchdog import Watchdog
+
+log = logging.getLogger(__name__)
 
 _TOPICS: dict[type, tuple[str, ...]] = {
     Quote: (Tick.topic,),
@@ -37,15 +46,17 @@ class Chosen(msgspec.Struct, kw_only=True):
 
     primary: str
     strategies: tuple[StrategySettings, ...]
+    sources: dict[str, str] = {}
+    """The text of each file that holds a strategy, by its name in the settings."""
 
 
-def make_host(chosen: Chosen) -> Host:
+def make_host(chosen: Chosen, call: Call = straight) -> Host:
     """Make the strategies that are wanted. Raises StrategyError, SymbolError."""
     made: list[Strategy] = []
     for each in chosen.strategies:
         keys = [symbol if ":" in symbol else key_of(symbol, None, chosen.primary) for symbol in each.symbols]
-        made.append(find_strategy(each.name)(keys, each.parameters))
-    return Host(made)
+        made.append(make_strategy(each.name, keys, each.parameters, chosen.sources.get(each.name)))
+    return Host(made, call)
 
 
 class StrategiesService(JournaledService):
@@ -59,29 +70,36 @@ class StrategiesService(JournaledService):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._primary = self.settings.primary
-        self._host = make_host(self._chosen())
+        files = {each.name for each in self.settings.strategies if each.name.endswith(".py")}
+        self._chosen = Chosen(
+            primary=self.settings.primary, strategies=self.settings.strategies,
+            sources={name: read_source(name) for name in sorted(files)},
+        )  # fmt: skip
+        self._host = make_host(self._chosen)
+        self._made: dict[str, tuple[StrategySettings, str | None]] = {}
+        self._watchdog = Watchdog(self._give_up)
 
     @classmethod
     def wanted(cls, settings: Settings) -> bool:
         return bool(settings.strategies)
-
-    def _chosen(self) -> Chosen:
-        return Chosen(primary=self.settings.primary, strategies=self.settings.strategies)
 
     def reads(self) -> tuple[str, ...]:
         heard = [topic for kind, topics in _TOPICS.items() if self._host.hears(kind) for topic in topics]
         return (*heard, Fill.topic)
 
     def decides_by(self) -> bytes:
-        return msgspec.json.encode(self._chosen())
+        return msgspec.json.encode(self._chosen)
 
     def begin(self, settings: bytes, state: bytes | None) -> list[Said]:
         chosen = msgspec.json.decode(settings, type=Chosen)
         self._primary = chosen.primary
-        self._host = make_host(chosen)
+        self._host = make_host(chosen, self._call)
+        before, parts = self._made, [(each, chosen.sources.get(each.name)) for each in chosen.strategies]
+        self._made = dict(zip(self._host.strategies, parts, strict=True))
         if state is None:
             return self._said_by(self._host.start())
-        return self._said_by(self._host.load(msgspec.json.decode(state, type=HostState)))
+        anew = frozenset(name for name, part in self._made.items() if before.get(name, part) != part)
+        return self._said_by(self._host.load(msgspec.json.decode(state, type=HostState), anew))
 
     def take(self, message: Message) -> list[Said]:
         said: list[Said] = []
@@ -95,7 +113,40 @@ class StrategiesService(JournaledService):
         return said
 
     def save(self) -> bytes:
-        return msgspec.json.encode(self._host.save())
+        while True:
+            try:
+                return msgspec.json.encode(self._host.save())
+            except SaveFailed as error:
+                stop = Stop(who=error.strategy, doing="save", reason=error.reason, trace=error.trace, within=False)
+                self.note_stop(stop)
+                self.tell(self.stop(stop))
+
+    def stop(self, stop: Stop) -> list[Said]:
+        return self._said_by(self._host.stop(stop.who, stop.reason, stop.trace))
+
+    def watched(self) -> AbstractContextManager[None]:
+        return self._watchdog.armed()
+
+    def _call(self, strategy: str, method: Callable[..., None], given: tuple[Any, ...]) -> None:
+        """Call a strategy's method; end it where it takes too long, or where the journal says that it did."""
+        for stop in self.known_stops():
+            if (stop.who, stop.doing) == (strategy, method.__name__):
+                raise TookTooLong(stop.reason, stop.trace)
+        if not self.may_stop:
+            return straight(strategy, method, given)
+        try:
+            self._watchdog(strategy, method, given)
+        except TookTooLong as error:
+            self.note_stop(Stop(who=strategy, doing=method.__name__, reason=error.reason, trace=error.trace))
+            raise
+
+    def _give_up(self, strategy: str, method: str, error: TookTooLong) -> None:
+        """End the process, as the call cannot be ended: the next one stops the strategy where the journal says."""
+        try:
+            self.note_stop(Stop(who=strategy, doing=method, reason=error.reason, trace=error.trace))
+            log.critical("%s: its %s catches what would end it; this process ends in its place", strategy, method)
+        finally:  # an exception would be caught, too
+            os._exit(1)
 
     def _said_by(self, outputs: Iterable[Signal | Failure]) -> list[Said]:
         said: list[Said] = []
@@ -105,5 +156,6 @@ class StrategiesService(JournaledService):
                 said.append((TradeSignal.topic, symbol.encode(), write_signal(output, self._primary)))
             else:
                 self.status.error("strategy")
+                log.error("%s was stopped: %s\n%s", output.strategy, output.reason, output.traceback)
                 said.append((Failure.topic, output.key.encode(), msgspec.json.encode(output)))
         return said

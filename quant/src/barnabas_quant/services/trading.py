@@ -18,7 +18,7 @@ from barnabas_quant.model.trade_signal import TradeSignal
 from barnabas_quant.service import Context
 from barnabas_quant.trading.configuration import engine_settings
 from barnabas_quant.trading.engine import Engine, EngineSettings, EngineState
-from barnabas_quant.trading.events import OUTPUTS, Fill
+from barnabas_quant.trading.events import OUTPUTS, Clock, Fill, Input
 from barnabas_quant.trading.inputs import COMMANDS, inputs_of
 
 _encode = msgspec.json.Encoder().encode
@@ -61,9 +61,20 @@ class TradingService(JournaledService):
         for event in found:
             if isinstance(event, Fill):
                 continue
-            for output in self.engine.process(event):
-                said.append((output.topic, output.key.encode(), _encode(output)))
+            unknown = self.engine.unknown
+            said += self._said_by(event)
+            if self.engine.unknown > unknown:
+                self.status.error("symbol")
         return said
+
+    def wants_clock(self) -> bool:
+        return self.engine.guard.data.wants_clock
+
+    def clock(self, time: int) -> list[Said]:
+        return self._said_by(Clock(self.engine.time, time))
+
+    def _said_by(self, event: Input) -> list[Said]:
+        return [(output.topic, output.key.encode(), _encode(output)) for output in self.engine.process(event)]
 
     def save(self) -> bytes:
         return msgspec.json.encode(self.engine.save())

@@ -25,13 +25,24 @@ from typing import Any, ClassVar, get_type_hints
 
 import msgspec
 
-from barnabas_quant.errors import QuantError, StateError
+from barnabas_quant.errors import SettingsError, StateError
+from barnabas_quant.model.money import LIMIT, units
 from barnabas_quant.trading.events import Bar, Depth, Fill, Print, Quote, Signal
 from barnabas_quant.trading.orders import Side
 
+FLOOD = 1000
+"""Signals within a second of the stream's time, above which a strategy is stopped."""
 
-class StrategyError(QuantError):
-    """Say why a file holds no strategy, or what is wrong with a parameter."""
+
+class StrategyError(SettingsError):
+    """Say why a file holds no strategy, what is wrong with a parameter, or with what a strategy asks for."""
+
+
+def some(name: str, amount: str) -> int:
+    """Read a parameter that is decimal text as units. Raises ValueError for none and for 0."""
+    if not (found := units(amount)):
+        raise ValueError(f"{name} is 0")
+    return found
 
 
 class Strategy:
@@ -46,22 +57,32 @@ class Strategy:
 
     def __init__(self, instruments: Sequence[str], parameters: Mapping[str, Any] | None = None) -> None:
         """Take the instruments' keys, and parameters that differ from the defaults. Raises StrategyError."""
-        self.instruments = tuple(instruments)
+        self.instruments = tuple(dict.fromkeys(instruments))
+        if not self.instruments:
+            raise StrategyError(f"{self.name}: it is given no instrument")
         self.parameters = self._read(parameters or {})
         self.time = 0
         """Of the last event, microseconds since 1970 UTC."""
         self.positions: dict[str, int] = {}
         """What this strategy's own fills add up to, by instrument, in units."""
         self._signals: list[Signal] = []
-        for field, default in self._state().items():  # each instance gets its own
-            setattr(self, field, msgspec.json.decode(msgspec.json.encode(default[1]), type=default[0]))
+        for field, (kind, first) in self._state().items():
+            try:  # each instance gets its own
+                setattr(self, field, msgspec.json.decode(msgspec.json.encode(first), type=kind))
+            except (TypeError, ValueError) as error:
+                raise StrategyError(f"{self.name}: the state {field} and its first value: {error}") from error
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> Any:
         try:
-            return msgspec.convert(dict(given), cls.Parameters, strict=False)
-        except msgspec.ValidationError as error:
-            fields = ", ".join(cls.Parameters.__struct_fields__) or "none"
+            hints = get_type_hints(cls.Parameters)
+            texts = {
+                name: str(value) if hints.get(name) is str and type(value) in (int, float) else value
+                for name, value in given.items()
+            }  # an amount is decimal text; a number in the settings is its digits
+            return msgspec.convert(texts, cls.Parameters, strict=False)
+        except (TypeError, ValueError, NameError) as error:
+            fields = ", ".join(getattr(cls.Parameters, "__struct_fields__", ())) or "none"
             raise StrategyError(f"{cls.name}: {error}; parameters: {fields}") from error
 
     @classmethod
@@ -69,13 +90,21 @@ class Strategy:
         """Give the annotated attributes of a strategy's own classes: type and first value."""
         found: dict[str, tuple[Any, Any]] = {}
         for owner in reversed(cls.__mro__[: cls.__mro__.index(Strategy)]):
-            hints = get_type_hints(owner)
+            try:
+                hints = get_type_hints(owner)
+            except (NameError, TypeError, SyntaxError) as error:
+                raise StrategyError(f"{cls.name}: the types of its state cannot be read: {error}") from error
             for name in inspect.get_annotations(owner):
                 if not str(hints[name]).startswith("typing.ClassVar"):
                     if not hasattr(cls, name):
                         raise StrategyError(f"{cls.name}: the state {name} needs a first value")
                     found[name] = (hints[name], getattr(cls, name))
         return found
+
+    @property
+    def warm_up(self) -> int:
+        """Give how many bars of each instrument it needs before its first signal can come."""
+        return 0
 
     # What it hears
 
@@ -103,14 +132,26 @@ class Strategy:
     # What it says
 
     def buy(self, instrument: str, quantity: int, price: int) -> None:
-        """Want so much bought, at about this price: the limit, where signals become limit orders."""
+        """Want so much bought, at about this price: the limit, where signals become limit orders.
+
+        Raises StrategyError for an instrument that it does not have, and for amounts that are not whole units > 0.
+        """
         self._signal("BUY", instrument, quantity, price)
 
     def sell(self, instrument: str, quantity: int, price: int) -> None:
-        """Want so much sold."""
+        """Want so much sold. Raises StrategyError as `buy` does."""
         self._signal("SELL", instrument, quantity, price)
 
     def _signal(self, side: Side, instrument: str, quantity: int, price: int) -> None:
+        if instrument not in self.instruments:
+            raise StrategyError(f"{self.name}: {instrument!r:.60} is none of its instruments")
+        for what, amount in (("quantity", quantity), ("price", price)):
+            if type(amount) is not int or not 0 < amount < LIMIT:
+                raise StrategyError(
+                    f"{self.name}: {what} {amount!r:.60}: whole units of 10^-8, above 0, below 2^63, are wanted"
+                )
+        if len(self._signals) > FLOOD:
+            raise StrategyError(f"{self.name}: more than {FLOOD} signals over one event")
         self._signals.append(
             Signal(
                 id="", time=self.time, side=side, instrument=instrument, price=price, quantity=quantity,
@@ -131,8 +172,12 @@ class Strategy:
 
     def load(self, state: Any) -> None:
         """Take what `save` gave, after it was JSON. Raises StateError."""
+        if not isinstance(state, dict):
+            raise StateError(f"{self.name}: saved state is no object")
         for name, (kind, _) in self._state().items():
             try:
-                setattr(self, name, msgspec.convert(state[name], kind))
-            except (KeyError, msgspec.ValidationError) as error:
+                setattr(self, name, msgspec.convert(state[name], kind, str_keys=True))
+            except KeyError:
+                continue  # it is new in the file: it begins with its first value
+            except (TypeError, ValueError) as error:
                 raise StateError(f"{self.name}: saved state of {name}: {error}") from error

@@ -1,28 +1,46 @@
 """Run strategies on a stream of inputs: market events and fills in, signals out; an exception ends its strategy only.
 
 Deterministic, as the trading engine: the time is that of the events. A strategy that raises, takes too long over an
-event or floods signals is stopped, and that is an output, too: a `Failure` with the traceback.
+event or floods signals is stopped, and that is an output, too: a `Failure` with the traceback. How long is too long
+depends on the machine: so that is not decided here but by who makes the calls (`Call`), and it is an input that
+the service's journal keeps.
 """
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 
 from barnabas_quant.model.intervals import MINUTE, SECOND
 from barnabas_quant.model.money import units
-from barnabas_quant.strategies.base import Strategy
+from barnabas_quant.strategies.base import FLOOD, Strategy, StrategyError
 from barnabas_quant.trading.events import Bar, Clock, Depth, Fill, MarketEvent, Print, Quote, Signal
-
-FLOOD = 1000
-"""Signals within a second of the stream's time, above which a strategy is stopped."""
 
 _METHODS: dict[type, str] = {
     Quote: "on_tick", Print: "on_trade", Bar: "on_bar", Depth: "on_book", Fill: "on_fill",
 }  # fmt: skip
+
+
+Call = Callable[[str, Callable[..., None], tuple[Any, ...]], None]
+"""Makes a call: whose, of what, with what. Raises TookTooLong, or whatever the call raises."""
+
+
+class TookTooLong(BaseException):
+    """Say that a call was ended, and where it was. No Exception: a strategy that catches those must not catch this."""
+
+    def __init__(self, reason: str, trace: str) -> None:
+        super().__init__(reason)
+        self.reason, self.trace = reason, trace
+
+
+def straight(strategy: str, method: Callable[..., None], given: tuple[Any, ...]) -> None:
+    """Make a call, however long it takes."""
+    method(*given)
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +56,14 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         return self.strategy
+
+
+class SaveFailed(Exception):
+    """Say that a strategy cannot be saved: of which, why, and where."""
+
+    def __init__(self, strategy: str, reason: str, trace: str) -> None:
+        super().__init__(f"{strategy}: {reason}")
+        self.strategy, self.reason, self.trace = strategy, reason, trace
 
 
 class StrategyState(msgspec.Struct):
@@ -60,7 +86,9 @@ class HostState(msgspec.Struct):
 class Host:
     """Hold strategies; give what each event makes them want."""
 
-    def __init__(self, strategies: Iterable[Strategy]) -> None:
+    def __init__(self, strategies: Iterable[Strategy], call: Call = straight) -> None:
+        """Take strategies, no two of one name, and what makes the calls. Raises StrategyError."""
+        self._make_call = call
         self.strategies: dict[str, Strategy] = {}
         self.time = 0
         self._minute = 0
@@ -68,6 +96,8 @@ class Host:
         self._recent: dict[str, list[int]] = {}
         self._stopped: list[str] = []
         for strategy in strategies:
+            if strategy.name in self.strategies:
+                raise StrategyError(f"two strategies are called {strategy.name}: their signals could not be told apart")
             self.strategies[strategy.name] = strategy
         self._wire()
 
@@ -79,19 +109,21 @@ class Host:
         return out
 
     def save(self) -> HostState:
-        """Give all that it and its strategies remember."""
+        """Give all that it and its strategies remember. Raises SaveFailed where one's state could not be taken up."""
         return HostState(
             self.time, self._minute, self._recent,
-            {
-                name: StrategyState(strategy.positions, msgspec.Raw(msgspec.json.encode(strategy.save())))
-                for name, strategy in self.strategies.items()
-            },
+            {name: _save(strategy) for name, strategy in self.strategies.items()},
             self._stopped,
         )  # fmt: skip
 
-    def load(self, state: HostState) -> list[Signal | Failure]:
-        """Take what `save` gave; begin with strategies that are new. Raises StateError."""
-        self.time, self._minute, self._recent, self._stopped = state.time, state.minute, state.recent, state.stopped
+    def load(self, state: HostState, anew: frozenset[str] = frozenset()) -> list[Signal | Failure]:
+        """Take what `save` gave; begin with strategies that are new.
+
+        `anew`: those that are not what they were, so that one that was stopped may try again. One that cannot take up
+        its state is stopped.
+        """
+        self.time, self._minute, self._recent = state.time, state.minute, state.recent
+        self._stopped = [name for name in state.stopped if name not in anew]
         for name in self._stopped:
             self.strategies.pop(name, None)
         out: list[Signal | Failure] = []
@@ -100,8 +132,20 @@ class Host:
             if held is None:
                 self._call(strategy, strategy.on_start, (), out)
                 continue
-            strategy.positions = held.positions
-            strategy.load(msgspec.json.decode(held.state))
+            strategy.time, strategy.positions = self.time, held.positions
+            try:
+                strategy.load(msgspec.json.decode(held.state))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # whatever a user's program raises
+                self._stop(strategy, _reason(error), trace_of(error), out)
+        return out
+
+    def stop(self, name: str, reason: str, trace: str) -> list[Signal | Failure]:
+        """Stop a strategy from outside."""
+        out: list[Signal | Failure] = []
+        if name in self.strategies:
+            self._stop(self.strategies[name], reason, trace, out)
         return out
 
     def process(self, event: MarketEvent | Fill | Clock) -> Sequence[Signal | Failure]:
@@ -151,10 +195,16 @@ class Host:
     ) -> None:
         strategy.time = self.time
         try:
-            method(*given)
-        except Exception as error:  # whatever a user's program raises: it ends this strategy and nothing else
+            self._make_call(strategy.name, method, given)
+        except KeyboardInterrupt:
+            raise
+        except TookTooLong as error:
             strategy.take_signals()
-            self._stop(strategy, f"{type(error).__name__}: {error}", traceback.format_exc(), out)
+            self._stop(strategy, error.reason, error.trace, out)
+            return
+        except BaseException as error:  # whatever a user's program raises, SystemExit too: it ends this strategy only
+            strategy.take_signals()
+            self._stop(strategy, _reason(error), trace_of(error), out)
             return
         if signals := strategy.take_signals():
             recent = [t for t in self._recent.get(strategy.name, ()) if t > self.time - SECOND]
@@ -175,3 +225,40 @@ def _count(strategy: Strategy, fill: Fill) -> None:
     quantity = units(fill.quantity)
     held = strategy.positions.get(fill.instrument, 0) + (quantity if fill.side == "BUY" else -quantity)
     strategy.positions[fill.instrument] = held
+
+
+def _save(strategy: Strategy) -> StrategyState:
+    """Give a strategy's state, once another of its kind has taken it up: after a crash it is too late to find out."""
+    try:
+        state = msgspec.Raw(msgspec.json.encode(strategy.save()))
+        twin = type(strategy)(strategy.instruments, msgspec.to_builtins(strategy.parameters))
+        twin.load(msgspec.json.decode(state))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a user's program raises
+        raise SaveFailed(strategy.name, f"saving: {_reason(error)}", trace_of(error)) from error
+    return StrategyState(strategy.positions, state)
+
+
+def _reason(error: BaseException) -> str:
+    text = "no text"
+    with suppress(Exception):  # the text, too, is made by the user's program
+        text = str(error)
+    return f"{type(error).__name__}: {text}"[:500]
+
+
+def trace_of(error: BaseException) -> str:
+    """Give the traceback without this package's own frames: the same wherever it is installed."""
+    told = traceback.TracebackException.from_exception(error)
+    seen: traceback.TracebackException | None = told
+    while seen is not None:
+        seen.stack = traceback.StackSummary.from_list([f for f in seen.stack if f.filename not in _OWN])
+        seen = seen.__cause__ or seen.__context__
+    return "".join(told.format())[-20_000:]
+
+
+_OWN = {
+    __file__,
+    str(Path(__file__).parents[1] / "watchdog.py"),
+    str(Path(__file__).parents[1] / "services/strategies.py"),
+}

@@ -1,4 +1,7 @@
-"""MACD: buy when the MACD line rises above its signal line, sell what was bought when it falls below."""
+"""MACD: buy when the MACD line rises above its signal line, sell what was bought when it falls below.
+
+Source: Gerald Appel, "Technical Analysis: Power Tools for Active Investors" (2005), chapter 8; the lines are TA-Lib's.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,16 @@ import msgspec
 from msgspec import Meta
 
 from barnabas_quant.analysis.trends import MACD
-from barnabas_quant.model.money import ONE
-from barnabas_quant.strategies.base import Strategy
+from barnabas_quant.model.money import ONE, DecimalText
+from barnabas_quant.strategies.bars import check_interval, is_taken
+from barnabas_quant.strategies.base import Strategy, some
 from barnabas_quant.trading.events import Bar
 
 
 class Lines(msgspec.Struct):
     """Hold the indicator of one instrument."""
 
+    interval: str
     macd: MACD
     above: bool | None = None
 
@@ -27,32 +32,43 @@ class MacdCross(Strategy):
     summary = "buys when MACD crosses its signal line from below, sells when from above"
 
     class Parameters(Strategy.Parameters):
-        """Say how long the averages are."""
+        """Say how long the averages are, and of what."""
 
         fast: Annotated[int, Meta(ge=2, le=1000)] = 12
         slow: Annotated[int, Meta(ge=3, le=5000)] = 26
         signal: Annotated[int, Meta(ge=1, le=1000)] = 9
-        volume: Annotated[int, Meta(ge=1)] = 100
-        """Whole pieces to buy at a time: shares, coins."""
+        volume: DecimalText = "100"
+        """How much to buy at a time: shares, coins."""
+        interval: str = ""
+        """Of the bars; empty: the shortest that comes."""
 
         def __post_init__(self) -> None:
+            check_interval(self.interval)
+            some("volume", self.volume)
             if self.fast >= self.slow:
                 raise ValueError(f"fast has to be below slow: {self.fast}, {self.slow}")
 
     lines: dict[str, Lines] = {}
 
+    @property
+    def warm_up(self) -> int:
+        chosen = self.parameters
+        return MACD(chosen.fast, chosen.slow, chosen.signal).warm_up + 1
+
     def on_bar(self, bar: Bar) -> None:
         key, chosen = bar.instrument, self.parameters
         held = self.lines.get(key)
-        if held is None:
-            held = self.lines[key] = Lines(MACD(chosen.fast, chosen.slow, chosen.signal))
+        if not is_taken(bar, chosen.interval, held.interval if held else ""):
+            return
+        if held is None or held.interval != bar.interval:
+            held = self.lines[key] = Lines(bar.interval, MACD(chosen.fast, chosen.slow, chosen.signal))
         found = held.macd.update(bar.close / ONE)
         if found is None:
             return
         above = found.histogram > 0
         if held.above is not None and above != held.above:
             if above:
-                self.buy(key, chosen.volume * ONE, bar.close)
+                self.buy(key, some("volume", chosen.volume), bar.close)
             elif self.positions.get(key, 0) > 0:
                 self.sell(key, self.positions[key], bar.close)
         held.above = above

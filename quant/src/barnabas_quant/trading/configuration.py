@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from barnabas_quant.model.intervals import SECOND
-from barnabas_quant.model.money import units
+from barnabas_quant.model.money import ONE, units
 from barnabas_quant.settings import Limits as LimitSettings
+from barnabas_quant.settings import Rule as RuleSettings
 from barnabas_quant.settings import Trading
+from barnabas_quant.settings import Watch as WatchSettings
 from barnabas_quant.trading.engine import EngineSettings, Sizing
 from barnabas_quant.trading.limits import Limits
 from barnabas_quant.trading.market import VenueModel
+from barnabas_quant.trading.rules import Action, Rule, Watch
 
 
 def engine_settings(given: Trading) -> EngineSettings:
@@ -20,6 +23,7 @@ def engine_settings(given: Trading) -> EngineSettings:
             slippage_rate=units(given.slippage_rate), participation=units(given.participation),
         ),
         limits=_limits(given.limits),
+        watch=_watch(given.watch),
         sizing=Sizing(by=given.size, notional=units(given.notional), share=units(given.share)),
         order_type=given.order_type,
         time_in_force=given.time_in_force,
@@ -38,4 +42,23 @@ def _limits(given: LimitSettings) -> Limits:
         position_notional=amount(given.position_notional), gross_notional=amount(given.gross_notional),
         leverage=amount(given.leverage), orders_per_second=given.orders_per_second,
         price_collar=amount(given.price_collar), daily_loss=amount(given.daily_loss),
+    )  # fmt: skip
+
+
+_USUAL: dict[str, Action] = {"stop_loss": "flatten", "trailing_stop": "flatten", "drawdown": "kill"}
+
+
+def _watch(given: WatchSettings) -> Watch:
+    def rule(name: str, scale: int = 1) -> Rule:
+        said: RuleSettings = getattr(given, name)
+        levels = [None if level is None else units(level) // scale for level in (said.warning, said.critical)]
+        return Rule(warning=levels[0], critical=levels[1], action=said.action or _USUAL.get(name, "none"))
+
+    microsecond = ONE // SECOND
+    return Watch(
+        stop_loss=rule("stop_loss"), trailing_stop=rule("trailing_stop"), drawdown=rule("drawdown"),
+        exposure=rule("exposure"), concentration=rule("concentration"), volatility=rule("volatility"),
+        crossed=rule("crossed", microsecond), stale=rule("stale", microsecond), silent=rule("silent", microsecond),
+        hysteresis=units(given.hysteresis), every=round(given.seconds * SECOND), short=given.short, long=given.long,
+        kill_flattens=given.kill_flattens,
     )  # fmt: skip

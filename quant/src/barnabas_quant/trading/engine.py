@@ -25,6 +25,7 @@ from barnabas_quant.trading.events import (
     BadSignal,
     Bar,
     Cancel,
+    CashFlow,
     Clock,
     Decision,
     Depth,
@@ -49,7 +50,9 @@ from barnabas_quant.trading.ledger import Ledger, Position
 from barnabas_quant.trading.limits import Limits, LimitsState, Refusal
 from barnabas_quant.trading.market import Market, MarketState, VenueModel
 from barnabas_quant.trading.orders import Order, OrderRequest, Step
+from barnabas_quant.trading.watch import Guard, Watch, WatchState
 
+_ASKED = frozenset({Signal, BadSignal, Place, Cancel, Switch, Transfer})
 _REMEMBERED = 10_000  # ids of orders that are recognised when they come again
 
 
@@ -80,6 +83,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Terms that differ from the usual ones of their venue."""
     venue: VenueModel = VenueModel()
     limits: Limits = Limits()
+    watch: Watch = Watch()
     sizing: Sizing = Sizing()
     order_type: Literal["limit", "market"] = "limit"
     """What a signal becomes; a limit order has the signal's price."""
@@ -104,9 +108,11 @@ class EngineState(msgspec.Struct, kw_only=True):
     known: list[str]
     limits: LimitsState
     peaks: dict[str, int]
-    travelling: list[tuple[int, Literal["arrive", "cancel", "close"], str, str]]
+    travelling: list[tuple[int, Literal["arrive", "cancel"], str, str]]
     days: dict[str, int]
     equity_due: int
+    watch: WatchState = msgspec.field(default_factory=WatchState)
+    unknown: int = 0
 
 
 class Engine:
@@ -127,12 +133,17 @@ class Engine:
         """False once the kill switch was pulled, until a person resets it."""
         self.limits = LimitsState()
         self.peaks: dict[str, int] = {}
-        self._travelling: deque[tuple[int, Literal["arrive", "cancel", "close"], str, str]] = deque()
+        self._travelling: deque[tuple[int, Literal["arrive", "cancel"], str, str]] = deque()
         self._days: dict[str, int] = {}
         self._equity_due = 0
+        self._due = 0  # when there is something to do beside the input: the least of what is due
+        self.unknown = 0
+        """Events of the market that were passed over: of no instrument that is known, or can be."""
+        self.guard = Guard(settings.watch, self)
         self._out: list[Output] = []
         for currency, amount in settings.cash.items():
             self.ledger.transfer(currency, amount)
+            self.guard.transferred(currency, amount)
         self._handlers: dict[type, Callable[[Any], None]] = {
             Quote: self._quote, Print: self._print, Bar: self._bar, Depth: self._depth, Session: self._session,
             Funding: self._funding, Signal: self._signal, BadSignal: self._bad_signal, Place: self._place,
@@ -140,17 +151,32 @@ class Engine:
         }  # fmt: skip
 
     def process(self, event: Input) -> list[Output]:
-        """Take one input; give the outputs that it has, numbered. Times that run backwards count as the latest."""
+        """Take one input; give the outputs that it has, numbered.
+
+        The time is the market's: one that runs backwards counts as the latest, and what is asked for moves it only as
+        long as the market has told nothing. A person types an order today into a recording of last year.
+        """
         out: list[Output] = []
         self._out = out
-        if event.time > self.time:
+        if event.time > self.time and (type(event) not in _ASKED or not self.markets):
             self.time = event.time
         if self._travelling and self._travelling[0][0] <= self.time:
             self._deliver()
         self._handlers[type(event)](event)
+        if self.time >= self._due:
+            self._turn()
+        return out
+
+    def _turn(self) -> None:
+        """Do what is due by the engine's time, and what fills have called for."""
+        guard = self.guard
+        guard.settle()
+        if self.time >= guard.state.due:
+            guard.data.look()
+            guard.settle()
         if self.time >= self._equity_due:
             self._tell_equity()
-        return out
+        self._due = min(self._equity_due, guard.state.due)
 
     def save(self) -> EngineState:
         """Give all that it remembers."""
@@ -159,7 +185,7 @@ class Engine:
             positions=self.ledger.positions, orders=list(self.orders.values()),
             markets={key: market.save() for key, market in self.markets.items()}, known=list(self._known),
             limits=self.limits, peaks=self.peaks, travelling=list(self._travelling), days=self._days,
-            equity_due=self._equity_due,
+            equity_due=self._equity_due, watch=self.guard.state, unknown=self.unknown,
         )  # fmt: skip
 
     def load(self, state: EngineState) -> None:
@@ -175,7 +201,8 @@ class Engine:
         self._known = dict.fromkeys(state.known)
         self.limits, self.peaks, self._days = state.limits, state.peaks, state.days
         self._travelling = deque(state.travelling)
-        self._equity_due = state.equity_due
+        self._equity_due, self.unknown = state.equity_due, state.unknown
+        self.guard.load(state.watch)
 
     def equity(self, currency: str) -> int:
         """Give what the account is worth in a currency."""
@@ -200,17 +227,21 @@ class Engine:
     # The market
 
     def _quote(self, event: Quote) -> None:
-        market = self.markets.get(event.instrument) or self.market(event.instrument)
+        market = self.markets.get(event.instrument) or self._told(event.instrument)
+        if market is None:
+            return
         if market.instrument.hours != "always":
             self._day(market, event)
         elif market.orders:
             self._expire_all(market)
         market.quote(event)
-        if event.bid and event.ask:
+        if event.ask >= event.bid > 0:
             self._mark(event.instrument, (event.bid + event.ask) // 2)
 
     def _print(self, event: Print) -> None:
-        market = self.markets.get(event.instrument) or self.market(event.instrument)
+        market = self.markets.get(event.instrument) or self._told(event.instrument)
+        if market is None:
+            return
         if market.instrument.hours != "always":
             self._day(market, event)
         elif market.orders:
@@ -220,48 +251,76 @@ class Engine:
             self._mark(event.instrument, event.price)
 
     def _bar(self, event: Bar) -> None:
-        market = self.markets.get(event.instrument) or self.market(event.instrument)
+        market = self.markets.get(event.instrument) or self._told(event.instrument)
+        if market is None:
+            return
         if market.instrument.hours != "always":
             self._day(market, event)
         elif market.orders:
-            self._expire_all(market)
+            self._expire_all(market, event.begin)
         market.bar(event)
+        if market.orders:  # a bar may end with the day that its orders are for
+            self._expire_all(market)
         self._mark(event.instrument, event.close)
 
     def _depth(self, event: Depth) -> None:
-        market = self.market(event.instrument)
+        market = self._told(event.instrument)
+        if market is None:
+            return
         if market.instrument.hours != "always":
             self._day(market, event)
         elif market.orders:
             self._expire_all(market)
         market.depth(event)
-        if market.bid and market.ask:
+        if market.ask >= market.bid > 0:
             self._mark(event.instrument, (market.bid + market.ask) // 2)
 
     def _session(self, event: Session) -> None:
-        market = self.market(event.instrument)
+        market = self._told(event.instrument)
+        if market is None:
+            return
         if market.instrument.hours != "always":
             self._day(market, event)
         market.session(event)
 
     def _funding(self, event: Funding) -> None:
-        instrument = self.instrument(event.instrument)
-        if instrument.leverage and self.ledger.position(event.instrument).quantity:
-            self.ledger.funding(instrument, event.rate, event.mark)
+        market = self._told(event.instrument)
+        if market is None:
+            return
+        instrument = market.instrument
+        if instrument.leverage and (position := self.ledger.position(event.instrument)).quantity:
+            amount = self.ledger.funding(instrument, event.rate, event.mark)
+            numbers = {"rate": text(event.rate), "mark": text(event.mark), "quantity": text(position.quantity)}
+            self._tell_flow("funding", instrument.currency, amount, instrument.key, numbers)
             self._tell_position(instrument)
+            self.filled(instrument.key)
+
+    def _told(self, key: str) -> Market | None:
+        """Give the market that an event tells of; None, counted, where its instrument is none."""
+        try:
+            return self.market(key)
+        except SymbolError:
+            self.unknown += 1
+            return None
 
     def _clock(self, event: Clock) -> None:
+        if event.reading:
+            self.guard.data.read(event.reading)
+            return
+        self.guard.remedy.pursue_all()
         for order in list(self.orders.values()):
             self._expire(order)
 
-    def _expire_all(self, market: Market) -> None:
+    def _expire_all(self, market: Market, by: int | None = None) -> None:
         for order in list(market.orders):
-            self._expire(order)
+            self._expire(order, by)
 
     def _mark(self, key: str, price: int) -> None:
         position = self.ledger.positions.get(key)
         if position is not None:
             position.mark = price
+            if position.quantity:
+                self.guard.marked(key, position)
 
     def _day(self, market: Market, event: Quote | Print | Bar | Depth | Session) -> None:
         """On the first event of a day, the last price of the day before is the close that limits are counted from."""
@@ -275,11 +334,11 @@ class Engine:
                 if order.day is None and day > market.instrument.day(order.arrives):
                     order.day = day
 
-    def _expire(self, order: Order) -> None:
-        """Let an order for the day go when that day is over."""
+    def _expire(self, order: Order, by: int | None = None) -> None:
+        """Let an order for the day go when that day is over, now or by a time that is still to be told of."""
         if order.request.time_in_force != "DAY" or not order.is_open or order.day is None:
             return
-        if self.time >= self._ends(self.instruments[order.request.instrument], order.day):
+        if (self.time if by is None else by) >= self._ends(self.instruments[order.request.instrument], order.day):
             self._happen(order, "expire", "DAY: the day is over")
 
     def _ends(self, instrument: Instrument, day: int) -> int:
@@ -333,7 +392,9 @@ class Engine:
         order = Order(id=id, request=request, created=self.time, arrives=self.time + self.settings.venue.latency)
         cost = market.price_at_most(order) or price
         refused: Refusal | None = ("kill-switch", "trading is off until a person resets it", {})
-        if self.trading:
+        if self.trading and (rule := self.guard.refuses(instrument.key)):
+            refused = (rule, "the position is being made smaller", {})
+        elif self.trading:
             refused = self.limits.refuse(self.settings.limits, self, order, cost)
         self.orders[id] = order
         self._known[id] = None
@@ -347,8 +408,9 @@ class Engine:
             return None
         self._decide(id, request.strategy, "accepted", "", "", {"price": text(cost)}, id)
         self._happen(order, "submit", "")
-        reason = self._lots(order, instrument) or (
-            self.ledger.hold(order, instrument, cost, self._traded_at(instrument))
+        mates = self._mates(order)
+        reason = self._lots(order, instrument, mates) or (
+            self.ledger.hold(order, instrument, cost, self._traded_at(instrument), mates)
             if cost
             else "price: the market has shown none"
         )
@@ -360,13 +422,30 @@ class Engine:
             self._arrive(order)
         return None
 
-    def _lots(self, order: Order, instrument: Instrument) -> str:
+    def _mates(self, order: Order) -> list[Order]:
+        """Give the other open sales of a sale's group, where they are against what is there: they share what is kept.
+
+        Only one of them will be filled: the first fill cancels the others.
+        """
+        request = order.request
+        if not request.group or order.buys or self.instruments[request.instrument].leverage:
+            return []
+        return [
+            other
+            for other in self.orders.values()
+            if other.request.group == request.group
+            and other is not order
+            and not other.buys
+            and other.request.instrument == request.instrument
+        ]
+
+    def _lots(self, order: Order, instrument: Instrument, mates: list[Order]) -> str:
         # Of a position of 250, 50, 150 or 250 can be sold: what is below a lot goes in one piece.
         quantity, position = order.request.quantity, self.ledger.position(instrument.key)
         if quantity % instrument.lot and not (
             instrument.odd_lots_sold
             and not order.buys
-            and not (position.quantity - position.held - quantity) % instrument.lot
+            and not (position.quantity - position.held + sum(mate.hold for mate in mates) - quantity) % instrument.lot
         ):
             return f"quantity: not a multiple of the lot, {text(instrument.lot)}"
         return ""
@@ -395,9 +474,6 @@ class Engine:
     def _deliver(self) -> None:
         while self._travelling and self._travelling[0][0] <= self.time:
             _, what, id, reason = self._travelling.popleft()
-            if what == "close":
-                self.close(reason, id, "kill-switch")
-                continue
             order = self.orders.get(id)
             if order is None:
                 continue
@@ -405,6 +481,7 @@ class Engine:
                 self._arrive(order)
             else:
                 self._happen(order, "cancel", reason)
+        self.guard.remedy.pursue_all()
 
     def _cancel(self, event: Cancel) -> None:
         chosen = [
@@ -413,9 +490,11 @@ class Engine:
             if event.order in ("", order.id) and event.strategy in ("", order.request.strategy)
         ]
         if event.order and not chosen:
-            self._decide(event.id, event.strategy, "rejected", "cancel", f"no open order {event.order}")
+            return self._decide(event.id, event.strategy, "rejected", "cancel", f"no open order {event.order}")
+        self._decide(event.id, event.strategy, "accepted", "cancel", "", {"orders": str(len(chosen))})
         for order in chosen:
             self.cancel(order, "asked for")
+        return None
 
     def cancel(self, order: Order, reason: str) -> None:
         """Send a cancellation; it takes as long as an order."""
@@ -426,31 +505,36 @@ class Engine:
 
     def _switch(self, event: Switch) -> None:
         if event.on:
-            if not self.trading and not event.who:
+            if not event.who:
                 return self._decide(event.id, "", "rejected", "kill-switch", "a person has to reset it: who is empty")
             self.trading = True
-            return self._decide(event.id, "", "accepted", "kill-switch", f"reset by {event.who}: {event.reason}")
-        self._decide(event.id, "", "accepted", "kill-switch", f"pulled by {event.who}: {event.reason}")
+            self._decide(event.id, "", "accepted", "kill-switch", f"reset by {event.who}: {event.reason}")
+            return self.guard.reset(event.who)
+        return self.pull(event.id, event.who, event.reason, event.flatten)
+
+    def pull(self, id: str, who: str, reason: str, flatten: bool) -> None:
+        """Pull the kill switch: trading stays off, open orders are canceled, positions closed where that is wanted."""
+        self._decide(id, "", "accepted", "kill-switch", f"pulled by {who}: {reason}")
         self.trading = False
         for order in list(self.orders.values()):
-            self.cancel(order, "kill switch")
-        if event.flatten:
-            for key in list(self.ledger.positions):
-                id = f"{event.id}:{key}"
-                if latency := self.settings.venue.latency:  # after the cancellations: open sales keep the positions
-                    self._travelling.append((self.time + latency, "close", id, key))
-                else:
-                    self.close(key, id, "kill-switch")
-        return None
+            if not self.guard.remedy.sent(order):
+                self.cancel(order, "kill switch")
+        if flatten:
+            self.guard.remedy.begin("kill-switch", list(self.ledger.positions), whole=True)
 
-    def close(self, key: str, id: str, strategy: str) -> None:
-        """Close a position at the market, whatever the limits and the kill switch say: it makes risk smaller."""
+    def close(self, key: str, id: str, strategy: str, most: int | None = None) -> None:
+        """Close a position, or `most` of it, at the market: as much as can be sold now.
+
+        Whatever the limits and the kill switch say: it makes risk smaller. `strategy` is the rule that asks for it.
+        """
         instrument, position = self.instruments[key], self.ledger.positions[key]
         if not position.quantity or id in self.orders:
             return
         quantity = abs(position.quantity)
         if not instrument.leverage:
             quantity = self.ledger.available(instrument, self._traded_at(instrument))
+        if most is not None:
+            quantity = min(quantity, most)
         if quantity <= 0:
             return
         request = OrderRequest(
@@ -459,7 +543,7 @@ class Engine:
         )  # fmt: skip
         order = Order(id=id, request=request, created=self.time, arrives=self.time + self.settings.venue.latency)
         self.orders[id] = order
-        self._tell_order(order, "new", "")
+        self._tell_order(order, "new", strategy)
         self._happen(order, "submit", "")
         cost = self.market(key).price_at_most(order) or position.mark
         if reason := self.ledger.hold(order, instrument, cost, self._traded_at(instrument)):
@@ -474,9 +558,11 @@ class Engine:
             self._decide(event.id, "", "rejected", "transfer", reason)
             return
         self._decide(event.id, "", "accepted", "transfer", "", {event.currency: text(event.amount)})
+        self._tell_flow("transfer", event.currency, event.amount)
         self.limits.transferred(event.currency, event.amount)
+        self.guard.transferred(event.currency, event.amount)
         self.peaks[event.currency] = self.peaks.get(event.currency, 0) + event.amount
-        self._equity_due = 0
+        self._equity_due = self._due = 0
 
     # What becomes of orders
 
@@ -489,6 +575,8 @@ class Engine:
     def _close_order(self, order: Order) -> None:
         del self.orders[order.id]
         if order.hold:
+            if mates := self._mates(order):
+                self.ledger.leave_hold(order, mates)
             self.ledger.release(order, self.instruments[order.request.instrument])
         market = self.markets.get(order.request.instrument)
         if market is not None:
@@ -510,6 +598,8 @@ class Engine:
             return 0
         short = affordable < quantity
         quantity = affordable
+        if mates := self._mates(order):
+            ledger.share_hold(order, mates)
         charge = ledger.fill(order, instrument, price, quantity, maker, self.time)
         order.fills += 1
         order.step("fill" if order.remaining else "complete")
@@ -517,7 +607,7 @@ class Engine:
             self._close_order(order)
         self._tell_order(order, "fill" if order.remaining else "complete", "")
         worse = notional(abs(price - shown), quantity)
-        self._add(
+        self.add(
             Fill(
                 seq=self.seq, time=self.time, fill=f"{order.id}#{order.fills}", order=order.id,
                 instrument=instrument.key, side=request.side, price=text(price), quantity=text(quantity),
@@ -528,6 +618,7 @@ class Engine:
         )  # fmt: skip
         self._tell_position(instrument)
         self.limits.filled(self.settings.limits, self, instrument, charge)
+        self.filled(instrument.key)
         if request.group:
             for other in [o for o in self.orders.values() if o.request.group == request.group and o is not order]:
                 self._happen(other, "cancel", f"one cancels the others: {order.id} was filled")
@@ -535,15 +626,32 @@ class Engine:
             self._happen(order, "cancel", "balance: the rest cannot be paid")
         return quantity
 
+    def filled(self, key: str) -> None:
+        """Have a position judged that has changed, once the input is worked off."""
+        self.guard.filled(key)
+        self._due = 0
+
     # What is told
 
-    def _add(self, output: Output) -> None:
+    def _tell_flow(
+        self, kind: Literal["funding", "transfer"], currency: str, amount: int, instrument: str = "",
+        numbers: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self.add(
+            CashFlow(
+                seq=self.seq, time=self.time, kind=kind, currency=currency, amount=text(amount), instrument=instrument,
+                numbers=dict(numbers or {}),
+            )
+        )  # fmt: skip
+
+    def add(self, output: Output) -> None:
+        """Tell something; its number is the engine's `seq`."""
         self._out.append(output)
         self.seq += 1
 
     def _tell_order(self, order: Order, step: Step | Literal["new"], reason: str) -> None:
         request = order.request
-        self._add(
+        self.add(
             OrderEvent(
                 seq=self.seq, time=self.time, order=order.id, instrument=request.instrument, step=step,
                 status=order.status, side=request.side, type=request.type, quantity=text(request.quantity),
@@ -556,7 +664,7 @@ class Engine:
     def _tell_position(self, instrument: Instrument) -> None:
         position = self.ledger.position(instrument.key)
         available = position.quantity if instrument.leverage else self.ledger.available(instrument, self.time)
-        self._add(
+        self.add(
             PositionEvent(
                 seq=self.seq, time=self.time, instrument=instrument.key, quantity=text(position.quantity),
                 available=text(available), average_price=text(position.average), realized=text(position.realized),
@@ -571,7 +679,7 @@ class Engine:
         for currency in self.ledger.cash:
             cash, value = self.ledger.equity(currency)
             peak = self.peaks[currency] = max(self.peaks.get(currency, 0), cash + value)
-            self._add(
+            self.add(
                 EquityEvent(
                     seq=self.seq, time=self.time, currency=currency, cash=text(cash),
                     held=text(cash - self.ledger.free(currency)), positions=text(value), equity=text(cash + value),
@@ -583,7 +691,7 @@ class Engine:
         self, subject: str, strategy: str, verdict: Literal["accepted", "rejected"], rule: str, reason: str,
         numbers: Mapping[str, str] | None = None, order: str = "",
     ) -> None:  # fmt: skip
-        self._add(
+        self.add(
             Decision(
                 seq=self.seq, time=self.time, subject=subject, verdict=verdict, rule=rule, reason=reason,
                 numbers=dict(numbers or {}), order=order, strategy=strategy,

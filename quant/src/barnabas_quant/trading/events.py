@@ -1,10 +1,10 @@
 """What goes into the trading engine and what comes out of it.
 
 Inputs hold amounts as units (10^-8) and are made from records of the topics, rows of the history or lines of a file.
-Outputs are the records of the topics `orders`, `fills`, `positions`, `equity`, `trade-decisions` and `risk-alerts`:
-their amounts are decimal text, their times microseconds since 1970 UTC. Each output carries `seq`, its number among all
-outputs of the engine: the same inputs in the same order give the same outputs with the same numbers, so that whoever
-writes them again after a crash knows which are there.
+Outputs are the records of the topics `orders`, `fills`, `positions`, `equity`, `trade-decisions`, `risk-alerts` and
+`cash-flows`: their amounts are decimal text, their times microseconds since 1970 UTC. Each output carries `seq`, its
+number among all outputs of the engine: the same inputs in the same order give the same outputs with the same numbers,
+so that whoever writes them again after a crash knows which are there.
 """
 
 from __future__ import annotations
@@ -140,9 +140,15 @@ class Transfer(msgspec.Struct, frozen=True, tag=True):
 
 
 class Clock(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Tell the time where nothing else happens: a reading of the clock is an input like any other."""
+    """Tell the time where nothing else happens: a reading of the clock is an input like any other.
+
+    With `reading`, what a clock on the wall shows, the market's time is not moved (in a replay it may lie years back):
+    the reading counts what has passed since the last event of each venue.
+    """
 
     time: int
+    reading: int = 0
+    """Microseconds since 1970 UTC; 0: none."""
 
 
 MarketEvent = Quote | Print | Bar | Depth | Session | Funding
@@ -289,7 +295,26 @@ class Alert(Output, frozen=True, kw_only=True):
         return f"{self.rule}:{self.subject}"
 
 
-OUTPUTS: tuple[type[Output], ...] = (OrderEvent, Fill, PositionEvent, EquityEvent, Decision, Alert)
+class CashFlow(Output, frozen=True, kw_only=True):
+    """Tell a change of the cash that no fill tells: with the fills, cash can be added up from what it began with."""
+
+    topic: ClassVar[str] = "cash-flows"
+
+    kind: Literal["funding", "transfer"]
+    currency: str
+    amount: str
+    """Signed: below 0 it was paid."""
+    instrument: str
+    """Of funding."""
+    numbers: dict[str, str]
+    """Of funding: rate, mark, quantity."""
+
+    @property
+    def key(self) -> str:
+        return self.currency
+
+
+OUTPUTS: tuple[type[Output], ...] = (OrderEvent, Fill, PositionEvent, EquityEvent, Decision, Alert, CashFlow)
 
 
 def text(amount: int) -> str:

@@ -7,7 +7,7 @@ its cost; of a futures contract only margin is kept, and profit becomes cash whe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -83,6 +83,10 @@ class Ledger:
         self.position(key)
         self.positions[key] = position
 
+    def of_currency(self, currency: str) -> list[str]:
+        """Give the instruments of a currency in which there is a position."""
+        return [key for key in self._of_currency.get(currency, ()) if self.positions[key].quantity]
+
     def transfer(self, currency: str, amount: int) -> str:
         """Pay in or out; give the reason where that is not there."""
         if amount < 0 and self.free(currency) + amount < 0:
@@ -118,8 +122,12 @@ class Ledger:
         locked = position.bought if instrument.settles_next_day and position.day == instrument.day(time) else 0
         return position.quantity - position.held - locked
 
-    def hold(self, order: Order, instrument: Instrument, price: int, time: int) -> str:
-        """Keep what an order needs, at the price it may cost at most; give the reason where it is not there."""
+    def hold(self, order: Order, instrument: Instrument, price: int, time: int, mates: Sequence[Order] = ()) -> str:
+        """Keep what an order needs, at the price it may cost at most; give the reason where it is not there.
+
+        `mates` are open sales of the same group and instrument: only one of them will be filled, so what they keep
+        serves this one, too.
+        """
         quantity = order.request.quantity
         if instrument.leverage:
             closing = _closing(self.position(instrument.key), order, quantity)
@@ -131,6 +139,7 @@ class Ledger:
             need += instrument.fees.taxes(True, cost)
         else:
             available = self.available(instrument, time)
+            quantity -= min(quantity, sum(mate.hold for mate in mates))
             if quantity > available:
                 position_held = self.position(instrument.key)
                 if quantity <= position_held.quantity - position_held.held:
@@ -139,11 +148,25 @@ class Ledger:
             self.position(instrument.key).held += quantity
             order.hold = quantity
             return ""
-        if need > (free := self.free(instrument.currency)):
-            return f"balance: {need} units of {instrument.currency} needed, {max(0, free)} free"
+        if need > (free := max(0, self.free(instrument.currency))):  # what closes a position needs nothing
+            return f"balance: {need} units of {instrument.currency} needed, {free} free"
         self.held[instrument.currency] = self.held.get(instrument.currency, 0) + need
         order.hold = need
         return ""
+
+    def share_hold(self, order: Order, mates: Sequence[Order]) -> None:
+        """Let a sale that is about to be filled have what the others of its group keep for it."""
+        for mate in mates:
+            moved = min(mate.hold, max(0, order.remaining - order.hold))
+            mate.hold -= moved
+            order.hold += moved
+
+    def leave_hold(self, order: Order, mates: Sequence[Order]) -> None:
+        """Leave what a sale keeps that is over to the others of its group, as far as one of them needs it."""
+        needed = max(mate.remaining for mate in mates) - sum(mate.hold for mate in mates)
+        moved = min(order.hold, max(0, needed))
+        order.hold -= moved
+        mates[0].hold += moved
 
     def release(self, order: Order, instrument: Instrument, keep: int = 0) -> None:
         """Let go of what an order keeps, all but `keep`."""
