@@ -111,6 +111,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_kafka(command, "default: the one that `up` runs in --data, or localhost:9092")
     _add_capture(command, "recorded frames, gzipped or plain", required=True)
 
+    command = commands.add_parser("replay", help="work the journal of trading and strategies off, and compare")
+    command.set_defaults(run=_replay)
+    _add_settings(command)
+    command.add_argument("services", nargs="*", metavar="SERVICE", help="default: trading and strategies")
+
     command = commands.add_parser("backtest", help="run a strategy over a history and write a report")
     command.set_defaults(run=_backtest)
     _add_settings(command)
@@ -335,6 +340,15 @@ def _verify(options: argparse.Namespace) -> int:
             f"{sums:<34}{'same' if verdict.same else 'DIFFERENT'}"
         )
     return 0 if all(verdict.same for verdict in verdicts) else 1
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from barnabas_quant.endpoints import running_platform
+    from barnabas_quant.replay import run
+    from barnabas_quant.settings import completed
+
+    settings = _settings(options)
+    return run(options.services, completed(settings, running_platform(settings.data)))
 
 
 def _backtest(options: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar
 
@@ -79,6 +79,8 @@ class JournaledService(Service):
         self._stops: list[Stop] = []  # what the journal says was stopped within the entry that is worked off
         self._newest = True  # whether the journal holds no later entry
         self._committed: dict[Partition, int] = {}
+        self._hears: Callable[[Said], None] | None = None
+        """Who is told instead of the topics: in a replay."""
 
     # What a service brings
 
@@ -202,8 +204,9 @@ class JournaledService(Service):
             try:
                 said = self.take(message)
             except RecordError as error:
-                self.context.dead_letters.put_message(message, str(error))  # after a crash perhaps once more
-                self.status.error("malformed")
+                if self._hears is None:
+                    self.context.dead_letters.put_message(message, str(error))  # after a crash perhaps once more
+                    self.status.error("malformed")
                 continue
             finally:
                 self._at, self._places[at] = None, offset + 1
@@ -211,6 +214,10 @@ class JournaledService(Service):
 
     def tell(self, said: Iterable[Said]) -> None:
         """Tell outputs, each with its number; those that stand there already are only counted."""
+        if self._hears is not None:
+            for each in said:
+                self._hears(each)
+            return
         for topic, key, value in said:
             number = self._said
             self._said += 1
@@ -262,6 +269,20 @@ class JournaledService(Service):
             self._begin(settings, state, places)
         self.status.note = ""
         log.info("%s: went on after %d inputs of its journal", self.name, worked)
+
+    def replay(self) -> Iterator[Said]:
+        """Give what it says on its journal from the first entry on, telling nobody. Raises BusError, StateError."""
+        said: list[Said] = []
+        self._hears = said.append
+        with RangeReader(self.settings.bootstrap) as reader:
+            entries = list(self._journal.read(reader, 0))
+            stops = stops_of(entries)
+            for first in range(0, len(entries), _ENTRIES):
+                for entry, messages in records_of(reader, entries[first : first + _ENTRIES]):
+                    self._stops, self._newest = stops.get(entry.n, []), False
+                    self._follow(entry, messages)
+                    yield from said
+                    said.clear()
 
     def _follow(self, entry: Entry, messages: Sequence[Message]) -> None:
         if entry.stop is not None and not entry.stop.within:

@@ -285,7 +285,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gateway: Gateway = Gateway()
     trading: Trading = Trading()
     alerts: Alerts = Alerts()
-    strategies: tuple[StrategySettings, ...] = ()
+    strategies: tuple[StrategySettings, ...] = (
+        StrategySettings(
+            name="MA_CROSS",
+            symbols=("000001", "600519", "600000"),
+            parameters={"volume": "100", "interval": "1m"},
+        ),
+        StrategySettings(name="MACD", symbols=("BTCUSDT", "ETHUSDT"), parameters={"volume": "0.1", "interval": "1m"}),
+    )
+    """What runs on the paper account; `[]`: nothing."""
     computed: tuple[str, ...] = ("1s", "1m", "5m", "15m", "1h", "1d")
     """Intervals of the candles that the analysis service computes."""
 

@@ -118,7 +118,7 @@ def test_a_flood_over_many_events() -> None:
     assert len(said) == FLOOD + 1
 
 
-ABSURD = [
+ABSURD: list[tuple[Any, Any, Any]] = [
     (BTC, 0, ONE), (BTC, -ONE, ONE), (BTC, ONE, 0), (BTC, ONE, -1), (BTC, 1.5, ONE), (BTC, ONE, 10.2), (BTC, True, ONE),
     (BTC, LIMIT, ONE), (BTC, ONE, 10**40), (BTC, "1", ONE), (BTC, ONE, None), (BTC, float("nan"), ONE), (ETH, ONE, ONE),
     ("BTCUSDT", ONE, ONE), (None, ONE, ONE), ([], ONE, ONE),

@@ -134,14 +134,15 @@ def replay(kafka: str) -> dict[str, list[bytes]]:
             if entry.stop is not None and not entry.stop.within:
                 tell(host.stop(entry.stop.who, entry.stop.reason, entry.stop.trace))
             for message in messages:
-                place = (message.topic(), message.partition(), message.offset())
+                place = (str(message.topic()), int(message.partition() or 0), int(message.offset() or 0))
                 ends.clear()
                 ends |= {
                     (stop.who, stop.doing): TookTooLong(stop.reason, stop.trace)
                     for stop in stops.get(entry.n, ())
                     if stop.over == place
                 }
-                for event in inputs_of(place[0], message.value(), message.timestamp()[1], *place[1:], "binance"):
+                value, produced = bytes(message.value() or b""), int(message.timestamp()[1])
+                for event in inputs_of(place[0], value, produced, *place[1:], "binance"):
                     tell(host.process(event))  # type: ignore[arg-type]
     assert len(ended) == sum(map(len, stops.values()))
     return said

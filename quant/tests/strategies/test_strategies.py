@@ -114,7 +114,8 @@ SERIES = [("walk", seed) for seed in range(3)] + [
 def said_at(kind: type[Strategy], parameters: dict[str, Any], closes: list[int]) -> tuple[int, list[tuple[int, str]]]:
     """Give the warm-up and at which bar what was said; all purchases are filled."""
     strategy = kind([BTC], parameters)
-    host, found = Host([strategy]), []
+    host = Host([strategy])
+    found: list[tuple[int, str]] = []
     for number, bar in enumerate(bars(closes)):
         for one in host.process(bar):
             assert isinstance(one, Signal)
@@ -213,7 +214,7 @@ def book(bids: str, asks: str, whole: bool = True, second: int = 0) -> Depth:
 
 def heard(host: Host, *events: Any) -> list[tuple[str, int, int]]:
     """Give side, price in cents and quantity of what is said; all of it is filled."""
-    found = []
+    found: list[tuple[str, int, int]] = []
     for event in events:
         for number, one in enumerate(host.process(event)):
             assert isinstance(one, Signal), one
@@ -252,7 +253,8 @@ def test_a_book_that_is_crossed_is_not_believed_until_a_whole_one_comes() -> Non
 
 def pair_of(ratios: list[float], **parameters: Any) -> list[tuple[int, str, str, int]]:
     """Give at which bar what is said of two whose prices are `ratio` and 1; all is filled."""
-    host, found = Host([Pair(KEYS, {"bars": 5, "enter": 1.99, "exit": 0.51, "notional": 600} | parameters)]), []
+    host = Host([Pair(KEYS, {"bars": 5, "enter": 1.99, "exit": 0.51, "notional": 600} | parameters)])
+    found: list[tuple[int, str, str, int]] = []
     for number, ratio in enumerate(ratios):
         time = BEGIN + number * MINUTE
         for key, price in ((ETH, ONE), (BTC, round(ratio * 1000) * ONE // 1000)):

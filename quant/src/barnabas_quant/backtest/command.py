@@ -23,7 +23,7 @@ from barnabas_quant.model.intervals import DAY, SECOND, Interval
 from barnabas_quant.model.money import units
 from barnabas_quant.model.sessions import SessionCalendar
 from barnabas_quant.settings import Settings
-from barnabas_quant.strategies.catalog import find_strategy
+from barnabas_quant.strategies.catalog import find_strategy, make_strategy
 from barnabas_quant.strategies.host import Host
 from barnabas_quant.trading.configuration import engine_settings
 from barnabas_quant.trading.inputs import key_of
@@ -87,7 +87,7 @@ def make_job(options: argparse.Namespace, settings: Settings) -> Job:
         raise SettingsError("--symbols: none is named")
     instruments = [usual(*key.split(":", 1)) for key in keys]
     parameters: dict[str, str] = dict(_pair(text) for group in options.param for text in group)
-    strategy = find_strategy(options.strategy)(keys, parameters)
+    strategy = make_strategy(options.strategy, keys, parameters)
     host = Host([strategy])
     heard = {name for name, kind in KINDS.items() if host.hears(kind)}
     if more := {name.strip() for name in options.fill_by.split(",")} - {""} - KINDS.keys():

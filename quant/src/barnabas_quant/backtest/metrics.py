@@ -148,9 +148,7 @@ def moments(returns: Sequence[float]) -> tuple[float, float] | None:
     if len(returns) < 2:
         return None
     mean = math.fsum(returns) / len(returns)
-    second, third, fourth = (
-        math.fsum((one - mean) ** power for one in returns) / len(returns) for power in (2, 3, 4)
-    )
+    second, third, fourth = (math.fsum((one - mean) ** power for one in returns) / len(returns) for power in (2, 3, 4))
     return (third / second**1.5, fourth / second**2) if second > 1e-24 else None
 
 

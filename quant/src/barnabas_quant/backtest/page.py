@@ -203,7 +203,9 @@ def _prices(result: Result, key: str) -> str:
     shown = fills if len(fills) <= _MARKS else fills[:: len(fills) // _MARKS + 1]
     marks = [
         Mark(
-            max(0, bisect_right(times, fill.time) - 1), units(fill.price) / ONE, fill.side == "BUY",
+            max(0, bisect_right(times, fill.time) - 1),
+            units(fill.price) / ONE,
+            fill.side == "BUY",
             _title(fill, offset),
         )
         for fill in shown

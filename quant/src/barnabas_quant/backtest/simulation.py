@@ -18,7 +18,7 @@ from barnabas_quant.backtest.trades import Holding, TradeBook, signed_units
 from barnabas_quant.errors import QuantError
 from barnabas_quant.model.money import total_units
 from barnabas_quant.model.sessions import SessionCalendar
-from barnabas_quant.strategies.catalog import find_strategy
+from barnabas_quant.strategies.catalog import make_strategy
 from barnabas_quant.strategies.host import Failure, Host
 from barnabas_quant.trading.engine import Engine, EngineSettings
 from barnabas_quant.trading.events import (
@@ -117,7 +117,7 @@ class Simulation:
 
     def __init__(self, setup: Setup) -> None:
         """Make the strategy and the engine. Raises StrategyError, SymbolError, QuantError."""
-        strategy = find_strategy(setup.strategy)(setup.instruments, setup.parameters)
+        strategy = make_strategy(setup.strategy, setup.instruments, setup.parameters)
         self.setup = setup
         self.host = Host([strategy])
         self._strategy = strategy
