@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from barnabas_quant.model.intervals import DAY, MINUTE
+from barnabas_quant.model.intervals import DAY, MINUTE, SECOND
 from barnabas_quant.model.money import ONE
-from barnabas_quant.trading import VenueModel
-from barnabas_quant.trading.events import Bar, Cancel, Clock, Depth, Session
+from barnabas_quant.trading import Engine, EngineSettings, VenueModel
+from barnabas_quant.trading.events import Bar, Cancel, Clock, Decision, Depth, Fill, Print, Quote, Session, Signal
 from barnabas_quant.trading.limits import Limits
 
 from .common import COIN, FUTURE, PLAIN, SHARE, Desk, china, u
@@ -422,3 +422,24 @@ def test_an_id_makes_one_order() -> None:
     assert desk.status(desk.place("BUY", "1", id="same")) == "filled"
     desk.place("BUY", "1", id="same")
     assert desk.fills("same") == [("101", "1")]
+
+
+def test_two_venues_may_play_different_years() -> None:
+    """A session of shares of last year beside a market of today: each order lives by the time of its own venue."""
+    today, then = 1_795_000_000 * SECOND, china(5, 10)
+    engine = Engine(EngineSettings(cash={"USDT": u("100000"), "CNY": u("100000")}, order_type="market"))
+    coin, share = "binance:BTCUSDT", "sse:600000"
+    engine.process(Quote(coin, today, u("100"), u("9"), u("101"), u("9")))
+    engine.process(Print(share, then, u("10"), u("1000")))
+    said = engine.process(Signal(id="s-1", time=then, side="BUY", instrument=share, price=u("10"), quantity=u("100"),
+                                 strategy="X"))  # fmt: skip
+    assert [output.verdict for output in said if isinstance(output, Decision)] == ["accepted"]
+    engine.process(Quote(coin, today + 3600 * SECOND, u("100"), u("9"), u("101"), u("9")))
+    assert "s-1" in engine.orders  # the day of the share is not over because a coin's is
+    said = engine.process(Print(share, then + SECOND, u("10.5"), u("1000")))
+    assert [output.price for output in said if isinstance(output, Fill)] == ["10.5"]
+    position = engine.ledger.position(share)
+    assert engine.ledger.available(engine.instruments[share], then + SECOND) == 0 < position.quantity  # T+1, there
+    said = engine.process(Signal(id="s-2", time=then - 3600 * SECOND, side="BUY", instrument=share, price=u("10"),
+                                 quantity=u("100"), strategy="X"))  # fmt: skip
+    assert [output.rule for output in said if isinstance(output, Decision)] == ["stale"]

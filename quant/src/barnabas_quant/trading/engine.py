@@ -33,6 +33,7 @@ from barnabas_quant.trading.events import (
     Fill,
     Funding,
     Input,
+    MarketEvent,
     OrderEvent,
     Output,
     Place,
@@ -110,6 +111,7 @@ class EngineState(msgspec.Struct, kw_only=True):
     peaks: dict[str, int]
     travelling: list[tuple[int, Literal["arrive", "cancel"], str, str]]
     days: dict[str, int]
+    told_time: int
     equity_due: int
     watch: WatchState = msgspec.field(default_factory=WatchState)
     unknown: int = 0
@@ -135,6 +137,7 @@ class Engine:
         self.peaks: dict[str, int] = {}
         self._travelling: deque[tuple[int, Literal["arrive", "cancel"], str, str]] = deque()
         self._days: dict[str, int] = {}
+        self._told_time = 0  # by a Clock, which is for all venues
         self._equity_due = 0
         self._due = 0  # when there is something to do beside the input: the least of what is due
         self.unknown = 0
@@ -160,8 +163,10 @@ class Engine:
         self._out = out
         if event.time > self.time and (type(event) not in _ASKED or not self.markets):
             self.time = event.time
-        if self._travelling and self._travelling[0][0] <= self.time:
-            self._deliver()
+        if type(event) is Clock and not event.reading:
+            self._told_time = max(self._told_time, event.time)
+        if self._travelling:
+            self._deliver(event)
         self._handlers[type(event)](event)
         if self.time >= self._due:
             self._turn()
@@ -178,6 +183,15 @@ class Engine:
             self._tell_equity()
         self._due = min(self._equity_due, guard.state.due)
 
+    def now(self, instrument: Instrument) -> int:
+        """Give the time at an instrument's venue: that of its last event, or what a `Clock` has told to all since.
+
+        Two venues may play different years.
+        """
+        exchange = instrument.exchange
+        times = [market.time for market in self.markets.values() if market.instrument.exchange == exchange]
+        return max(self._told_time, *times) if times else self.time
+
     def save(self) -> EngineState:
         """Give all that it remembers."""
         return EngineState(
@@ -185,6 +199,7 @@ class Engine:
             positions=self.ledger.positions, orders=list(self.orders.values()),
             markets={key: market.save() for key, market in self.markets.items()}, known=list(self._known),
             limits=self.limits, peaks=self.peaks, travelling=list(self._travelling), days=self._days,
+            told_time=self._told_time,
             equity_due=self._equity_due, watch=self.guard.state, unknown=self.unknown,
         )  # fmt: skip
 
@@ -201,6 +216,7 @@ class Engine:
         self._known = dict.fromkeys(state.known)
         self.limits, self.peaks, self._days = state.limits, state.peaks, state.days
         self._travelling = deque(state.travelling)
+        self._told_time = state.told_time
         self._equity_due, self.unknown = state.equity_due, state.unknown
         self.guard.load(state.watch)
 
@@ -233,7 +249,7 @@ class Engine:
         if market.instrument.hours != "always":
             self._day(market, event)
         elif market.orders:
-            self._expire_all(market)
+            self._expire_all(market, event.time)
         market.quote(event)
         if event.ask >= event.bid > 0:
             self._mark(event.instrument, (event.bid + event.ask) // 2)
@@ -245,7 +261,7 @@ class Engine:
         if market.instrument.hours != "always":
             self._day(market, event)
         elif market.orders:
-            self._expire_all(market)
+            self._expire_all(market, event.time)
         market.print(event)
         if not market.quoted:
             self._mark(event.instrument, event.price)
@@ -260,7 +276,7 @@ class Engine:
             self._expire_all(market, event.begin)
         market.bar(event)
         if market.orders:  # a bar may end with the day that its orders are for
-            self._expire_all(market)
+            self._expire_all(market, event.time)
         self._mark(event.instrument, event.close)
 
     def _depth(self, event: Depth) -> None:
@@ -270,7 +286,7 @@ class Engine:
         if market.instrument.hours != "always":
             self._day(market, event)
         elif market.orders:
-            self._expire_all(market)
+            self._expire_all(market, event.time)
         market.depth(event)
         if market.ask >= market.bid > 0:
             self._mark(event.instrument, (market.bid + market.ask) // 2)
@@ -311,7 +327,7 @@ class Engine:
         for order in list(self.orders.values()):
             self._expire(order)
 
-    def _expire_all(self, market: Market, by: int | None = None) -> None:
+    def _expire_all(self, market: Market, by: int) -> None:
         for order in list(market.orders):
             self._expire(order, by)
 
@@ -330,7 +346,7 @@ class Engine:
                 market.low_limit, market.high_limit = market.instrument.limits(market.last)
             self._days[key] = day
             for order in list(market.orders):
-                self._expire(order)
+                self._expire(order, event.time)
                 if order.day is None and day > market.instrument.day(order.arrives):
                     order.day = day
 
@@ -338,7 +354,8 @@ class Engine:
         """Let an order for the day go when that day is over, now or by a time that is still to be told of."""
         if order.request.time_in_force != "DAY" or not order.is_open or order.day is None:
             return
-        if (self.time if by is None else by) >= self._ends(self.instruments[order.request.instrument], order.day):
+        instrument = self.instruments[order.request.instrument]
+        if (self.now(instrument) if by is None else by) >= self._ends(instrument, order.day):
             self._happen(order, "expire", "DAY: the day is over")
 
     def _ends(self, instrument: Instrument, day: int) -> int:
@@ -355,9 +372,9 @@ class Engine:
             instrument = self.instrument(event.instrument)
         except SymbolError as error:
             return self._decide(event.id, event.strategy, "rejected", "symbol", str(error))
-        if self.time - event.time > self.settings.signal_age:
-            age = {"age_us": str(self.time - event.time), "limit_us": str(self.settings.signal_age)}
-            return self._decide(event.id, event.strategy, "rejected", "stale", "the signal is too old", age)
+        if (age := self.now(instrument) - event.time) > self.settings.signal_age:
+            numbers = {"age_us": str(age), "limit_us": str(self.settings.signal_age)}
+            return self._decide(event.id, event.strategy, "rejected", "stale", "the signal is too old", numbers)
         price = event.price // instrument.tick * instrument.tick
         quantity = self.settings.sizing.quantity(event, instrument, price, self.equity(instrument.currency))
         if quantity <= 0 or price <= 0:
@@ -389,7 +406,9 @@ class Engine:
             return self._decide(id, request.strategy, "rejected", "duplicate", "there was an order of this id")
         if wrong := request.wrong():
             return self._decide(id, request.strategy, "rejected", "request", wrong)
-        order = Order(id=id, request=request, created=self.time, arrives=self.time + self.settings.venue.latency)
+        order = Order(
+            id=id, request=request, created=self.time, arrives=self.now(instrument) + self.settings.venue.latency
+        )
         cost = market.price_at_most(order) or price
         refused: Refusal | None = ("kill-switch", "trading is off until a person resets it", {})
         if self.trading and (rule := self.guard.refuses(instrument.key)):
@@ -456,32 +475,44 @@ class Engine:
             self._happen(order, "reject", reason)
             return
         self._happen(order, "accept", "")
-        if self.time < self._trades_until(market.instrument):
-            order.day = market.instrument.day(self.time)
+        now = self.now(market.instrument)
+        if now < self._trades_until(market.instrument, now):
+            order.day = market.instrument.day(now)
         market.arrive(order)
 
     def _traded_at(self, instrument: Instrument) -> int:
         """Give a time of the day on which an order of now can be traded at the earliest."""
-        return self.time if self.time < self._trades_until(instrument) else self.time + DAY
+        now = self.now(instrument)
+        return now if now < self._trades_until(instrument, now) else now + DAY
 
-    def _trades_until(self, instrument: Instrument) -> int:
+    def _trades_until(self, instrument: Instrument, now: int) -> int:
         """Give when trading ends on the day that it is: an order that comes later is for the next one."""
         calendar = instrument.calendar
-        if isinstance(calendar, SessionCalendar):
-            return calendar.day(self.time)[0]
-        return self.time + 1
+        return calendar.day(now)[0] if isinstance(calendar, SessionCalendar) else now + 1
 
-    def _deliver(self) -> None:
-        while self._travelling and self._travelling[0][0] <= self.time:
-            _, what, id, reason = self._travelling.popleft()
+    def _deliver(self, event: Input) -> None:
+        """Let arrive at a venue what is due before an event, by that venue's time."""
+        telling = event.instrument.partition(":")[0] if isinstance(event, MarketEvent) else ""
+        travelling, self._travelling = self._travelling, deque()
+        still: list[tuple[int, Literal["arrive", "cancel"], str, str]] = []
+        arrived = False
+        for each in travelling:
+            due, what, id, reason = each
             order = self.orders.get(id)
             if order is None:
                 continue
+            instrument = self.instruments[order.request.instrument]
+            if due > (event.time if instrument.exchange == telling else self.now(instrument)):
+                still.append(each)
+                continue
+            arrived = True
             if what == "arrive":
                 self._arrive(order)
             else:
                 self._happen(order, "cancel", reason)
-        self.guard.remedy.pursue_all()
+        self._travelling.extendleft(reversed(still))
+        if arrived:
+            self.guard.remedy.pursue_all()
 
     def _cancel(self, event: Cancel) -> None:
         chosen = [
@@ -499,7 +530,8 @@ class Engine:
     def cancel(self, order: Order, reason: str) -> None:
         """Send a cancellation; it takes as long as an order."""
         if self.settings.venue.latency:
-            self._travelling.append((self.time + self.settings.venue.latency, "cancel", order.id, reason))
+            due = self.now(self.instruments[order.request.instrument]) + self.settings.venue.latency
+            self._travelling.append((due, "cancel", order.id, reason))
         else:
             self._happen(order, "cancel", reason)
 
@@ -541,7 +573,9 @@ class Engine:
             instrument=key, side="SELL" if position.quantity > 0 else "BUY", quantity=quantity, reduce_only=True,
             strategy=strategy,
         )  # fmt: skip
-        order = Order(id=id, request=request, created=self.time, arrives=self.time + self.settings.venue.latency)
+        order = Order(
+            id=id, request=request, created=self.time, arrives=self.now(instrument) + self.settings.venue.latency
+        )
         self.orders[id] = order
         self._tell_order(order, "new", strategy)
         self._happen(order, "submit", "")
@@ -600,7 +634,7 @@ class Engine:
         quantity = affordable
         if mates := self._mates(order):
             ledger.share_hold(order, mates)
-        charge = ledger.fill(order, instrument, price, quantity, maker, self.time)
+        charge = ledger.fill(order, instrument, price, quantity, maker, self.now(instrument))
         order.fills += 1
         order.step("fill" if order.remaining else "complete")
         if not order.is_open:
@@ -663,7 +697,9 @@ class Engine:
 
     def _tell_position(self, instrument: Instrument) -> None:
         position = self.ledger.position(instrument.key)
-        available = position.quantity if instrument.leverage else self.ledger.available(instrument, self.time)
+        available = (
+            position.quantity if instrument.leverage else self.ledger.available(instrument, self.now(instrument))
+        )
         self.add(
             PositionEvent(
                 seq=self.seq, time=self.time, instrument=instrument.key, quantity=text(position.quantity),
