@@ -219,7 +219,7 @@ def test_what_waits_at_the_end_is_given_one_more_try(unused_port: int, caplog: p
     place.put(notice())
     eventually(lambda: "tried again" in caplog.text)
     place.end(5)
-    assert place.lost == 1 and "not delivered: risk-alerts-0-0" in caplog.text
+    assert place.lost == 1 and "not delivered: risk-alerts-0-0" in caplog.text and "tried 2 times" in caplog.text
 
 
 @pytest.mark.parametrize("tls", ["starttls", "off"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -10,24 +11,30 @@ import pytest
 from barnabas_quant.model.intervals import DAY, SECOND
 from barnabas_quant.model.money import ONE
 from barnabas_quant.settings import Trading
-from barnabas_quant.trading import Engine, EngineSettings, VenueModel
+from barnabas_quant.trading import Engine, EngineSettings, OrderRequest, VenueModel
 from barnabas_quant.trading.configuration import engine_settings
 from barnabas_quant.trading.engine import EngineState
 from barnabas_quant.trading.events import (
     Alert,
+    BadSignal,
     Bar,
+    Cancel,
     CashFlow,
     Clock,
     Decision,
     Depth,
     Fill,
     Funding,
+    OrderEvent,
+    Place,
     Print,
     Quote,
     Session,
+    Signal,
     Switch,
     Transfer,
-)
+    text,
+)  # fmt: skip
 from barnabas_quant.trading.watch import Rule, Watch
 
 from .common import COIN, FUTURE, PLAIN, SHARE, Desk, china, u
@@ -224,19 +231,40 @@ def test_a_spike_of_the_volatility() -> None:
     assert [alert[1] for alert in alerts(desk)] == ["fired", "cleared"]
 
 
+def test_volatility_is_that_of_the_prices_told() -> None:
+    desk = watched(volatility=Rule(warning=ONE // 1000), short=3, long=5)
+    prices = [u(price) for price in ("100", "101", "99", "103", "103", "98", "100", "100.5", "104", "103", "99", "98")]
+    for price in prices:
+        at(desk, text(price))
+        desk.key = OTHER.key
+        at(desk, "50")  # a second in which the first one tells nothing: no sample of it
+        desk.key = PLAIN.key
+    assert not alerts(desk)  # nobody trades it
+    found = desk.engine.guard.state.samples[PLAIN.key]
+    changes = [(after - before) * ONE // before for before, after in pairwise(prices)][-8:]
+    assert found.returns == changes
+    assert found.short == sum(change**2 for change in changes[-3:])
+    assert found.long == sum(change**2 for change in changes[:5])
+
+
 def test_a_crossed_quote_is_no_price() -> None:
     desk = watched(stop_loss=STOP, crossed=Rule(warning=0, critical=3 * SECOND))
     at(desk, "100")
     desk.place("BUY", "10")
     desk.time += SECOND
     desk.quote("100", "1", "50", "1")
-    assert quantity(desk) and alerts(desk) == [("crossed", "fired", "warning", "none")]
+    assert quantity(desk) == 10 * ONE and alerts(desk) == [("crossed", "fired", "warning", "none")]
     desk.send(Depth(desk.key, desk.time, True, ((u("100"), ONE),), ((u("50"), ONE),)))
-    assert quantity(desk)
+    assert quantity(desk) == 10 * ONE
     desk.time += 3 * SECOND
     desk.quote("100", "1", "50", "1")
     assert alerts(desk)[-1][1:3] == ("escalated", "critical")
     assert last_alert(desk).numbers == {"value_s": "3", "limit_s": "3", "bid": "100", "ask": "50"}
+    at(desk, "100")
+    at(desk, "100", 60 * SECOND)
+    desk.time += SECOND
+    desk.quote("100", "1", "50", "1")  # counted from now on
+    assert [alert[1:3] for alert in alerts(desk)[2:]] == [("cleared", "critical"), ("fired", "warning")]
 
 
 def test_data_that_grows_old_while_others_go_on() -> None:
@@ -269,6 +297,40 @@ def test_a_venue_of_another_year_is_not_old() -> None:
     assert not alerts(desk)
 
 
+def test_bars_and_what_is_suspended_are_never_stale() -> None:
+    desk = watched("sse:600000", {"CNY": "100000"}, stale=Rule(warning=10 * SECOND))
+    desk.own("100", "10")
+    desk.bar("10", "10", "10", "10")
+    desk.key, other = "sse:600004", desk.key
+    for _ in range(30):
+        at(desk, "20")
+    assert not alerts(desk)  # bars come when they come
+    desk.key = other
+    at(desk, "10")
+    desk.send(Session(other, desk.time, u("10"), True))
+    desk.key = "sse:600004"
+    for _ in range(30):
+        at(desk, "20")
+    assert not alerts(desk)
+
+
+def test_a_venue_that_answers_again_is_looked_at_though_the_time_stands() -> None:
+    desk = watched(silent=Rule(warning=2 * SECOND))
+    at(desk, "100")
+    desk.place("BUY", "10")
+    desk.send(Quote(COIN, desk.time + 400 * DAY, ONE, ONE, ONE, ONE))  # another venue, far ahead
+    wall = china(500, 3)
+    for _ in range(4):
+        wall += SECOND
+        desk.send(Clock(desk.engine.time, wall))
+    assert alerts(desk) == [("silent", "fired", "warning", "none")]
+    assert not desk.engine.guard.data.wants_clock
+    at(desk, "100")
+    assert desk.engine.guard.data.wants_clock
+    desk.send(Clock(desk.engine.time, wall + SECOND))
+    assert alerts(desk)[1:] == [("silent", "cleared", "warning", "none")]
+
+
 def test_readings_count_from_the_last_event_and_move_no_time() -> None:
     wall = china(500, 3)
     desk = watched(stale=Rule(warning=20 * SECOND), silent=Rule(warning=10 * SECOND, critical=30 * SECOND))
@@ -298,11 +360,12 @@ def test_readings_count_from_the_last_event_and_move_no_time() -> None:
     assert desk.engine.time == before
     at(desk, "100")
     assert sorted(alert[:2] for alert in alerts(desk)[3:]) == [("silent", "cleared"), ("stale", "cleared")]
+    read(1)
     wall += 3600 * SECOND  # nobody looked: that is no silence
     read(1)
     assert len(alerts(desk)) == 5
     desk.engine = reloaded(desk.engine)
-    read(10)
+    read(8)  # with the two seconds that a gap counts
     assert alerts(desk)[5:] == [("silent", "fired", "warning", "none")]
 
 
@@ -377,7 +440,8 @@ def test_while_trading_is_suspended_nothing_is_tried() -> None:
     for _ in range(5):
         desk.time += SECOND
         desk.print("9.10", "9000")
-    assert quantity(desk) and not desk.engine.orders and len(alerts(desk)) == 1
+    assert quantity(desk) and len(alerts(desk)) == 1
+    assert not [out for out in desk.out if isinstance(out, OrderEvent)]
     desk.send(Session(SHARE, desk.time, u("10"), False))
     for _ in range(2):
         desk.time += SECOND
@@ -395,6 +459,65 @@ def test_orders_that_keep_the_position_are_canceled_first(latency: int) -> None:
         at(desk, price)
     assert [desk.status(order) for order in resting] == ["canceled", "canceled"]
     assert quantity(desk) == 0
+    assert [out.quantity for out in desk.out if isinstance(out, Fill)] == ["10"]
+
+
+def test_a_cancellation_is_sent_once() -> None:
+    desk = watched(stop_loss=STOP, venue=VenueModel(latency=3 * SECOND))
+    desk.own("10")
+    at(desk, "100")
+    desk.place("SELL", "4", "200")
+    at(desk, "100", 4 * SECOND)
+    for _ in range(2):
+        at(desk, "94")
+    assert [what for _, what, _, _ in desk.engine.save().travelling] == ["cancel"]
+
+
+def test_what_the_venue_refuses_is_tried_once_a_second() -> None:
+    small = msgspec.structs.replace(PLAIN, symbol="S", most=ONE)
+    desk = Desk(small.key, {"USDT": "10000"}, instruments=(small,), watch=Watch(stop_loss=STOP))
+    desk.own("10")
+    at(desk, "94")
+    for _ in range(99):
+        at(desk, "94", SECOND // 20)
+    steps = [out.step for out in desk.out if isinstance(out, OrderEvent)]
+    assert steps.count("reject") == 5 and quantity(desk)
+
+
+def test_the_kill_switch_lets_a_stop_loss_go_on() -> None:
+    desk = watched(SHARE, {"CNY": "100000"}, stop_loss=STOP)
+    desk.own("1000", "10")
+    other = desk.place("BUY", "100", "9", time_in_force="GTC", key="sse:600004")
+    desk.print("9.40", "9000")
+    (sale,) = [order for order in desk.engine.orders if order != other]
+    desk.send(Switch("k", desk.time, False, "anna"))
+    assert list(desk.engine.orders) == [sale] and desk.status(other) == "canceled"
+    desk.time += SECOND
+    desk.print("9.40", "9000")
+    assert quantity(desk) == 0
+
+
+def test_funding_is_judged_like_a_loss() -> None:
+    desk = watched(FUTURE, drawdown=Rule(warning=ONE // 10))
+    at(desk, "100")
+    desk.place("BUY", "100")
+    desk.send(Funding(FUTURE, desk.time, ONE // 10, u("100")))
+    assert alerts(desk) == [("drawdown", "fired", "warning", "none")]
+
+
+def test_what_is_asked_for_moves_no_time() -> None:
+    desk = watched()
+    at(desk, "100")
+    before = desk.engine.time
+    request = OrderRequest(instrument=desk.key, side="BUY", quantity=ONE, type="limit", price=50 * ONE)
+    later = before + 400 * DAY
+    for event in (
+        Place("p", later, request), Signal("s", later, "BUY", desk.key, 50 * ONE, ONE, "X"),
+        BadSignal("b", later, "none"), Switch("w", later, True, "anna"), Transfer("t", later, "USDT", ONE),
+        Cancel("c", later),
+    ):  # fmt: skip
+        desk.engine.process(event)
+        assert desk.engine.time == before
 
 
 def test_futures_are_liquidated_at_the_maintenance_margin() -> None:
@@ -412,6 +535,18 @@ def test_futures_are_liquidated_at_the_maintenance_margin() -> None:
     ]  # fmt: skip
     assert found[0].numbers["balance"] == "55" and found[0].numbers["required"] == "56.25"
     assert [out for out in desk.out if isinstance(out, Fill)][-1].strategy == "liquidation"
+
+
+def test_a_person_does_not_stop_the_venue_s_liquidation() -> None:
+    desk = Desk(FUTURE, {"USDT": "1000"}, venue=VenueModel(latency=1000))
+    at(desk, "100")
+    desk.place("BUY", "150")
+    at(desk, "100")
+    at(desk, "93.75")
+    assert quantity(desk)  # the order travels
+    desk.send(Switch("r", desk.time, True, "anna"))
+    at(desk, "93.75")
+    assert quantity(desk) == 0
 
 
 def test_cash_can_be_added_up_from_the_outputs() -> None:
@@ -458,6 +593,14 @@ def test_sales_of_one_group_need_the_quantity_once(first: int) -> None:
     at(desk, "111" if first == 0 else "94")
     assert [desk.status(order) for order in pair] == [["filled", "canceled"], ["canceled", "filled"]][first]
     assert quantity(desk) == 0
+
+
+def test_what_is_below_a_lot_goes_in_one_piece_of_a_group_too() -> None:
+    desk = Desk(SHARE, {"CNY": "1000"})
+    desk.own("250", "10")
+    desk.print("10", "9000")
+    pair = [desk.place("SELL", "250", price, group="exit") for price in ("10.5", "10.6")]
+    assert [desk.status(order) for order in pair] == ["accepted", "accepted"]
 
 
 def test_what_a_canceled_sale_kept_stays_with_its_group() -> None:
