@@ -149,6 +149,9 @@ class Connection(WSListener):
         """Take a frame off the wire."""
         self.heard = self._now()
         kind = frame.msg_type
+        if frame.payload_size > MOST_BYTES:  # refused when its head came, and handed on when it is there all the same
+            self.end("a frame beyond the limit")
+            return
         if kind == WSMsgType.TEXT or kind == WSMsgType.BINARY:
             if frame.fin:
                 if self._straight:
