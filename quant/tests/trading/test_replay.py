@@ -14,9 +14,7 @@ from .test_services import BUY, Running, own_kafka, price, records, tell, waitin
 __all__ = ["own_kafka"]
 
 
-def test_a_session_is_replayed_and_a_forged_record_is_found(
-    tmp_path: Path, own_kafka: str, capsys: object
-) -> None:
+def test_a_session_is_replayed_and_a_forged_record_is_found(tmp_path: Path, own_kafka: str) -> None:
     trading = Running(tmp_path, own_kafka, "trading")
     try:
         waiting(own_kafka, "engine-journal", 1)

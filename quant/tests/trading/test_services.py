@@ -105,7 +105,7 @@ SELL = b'{"signal":"SELL","symbol":"600519","price":1690.00,"volume":100,"strate
 def test_signals_typed_by_hand(tmp_path: Path, own_kafka: str) -> None:
     trading = Running(tmp_path, own_kafka, "trading")
     try:
-        eventually(lambda: any(AT[0] == "engine-journal" for _ in [1]) and bool(records(own_kafka, AT[0])), PATIENCE)
+        waiting(own_kafka, AT[0], 1)
         bad = [
             b"no JSON", b"", b"[1]", BUY.replace(b"1000", b"-1000"), BUY.replace(b"BUY", b"HOLD"),
             BUY.replace(b'"000001"', b'"43"'), BUY.replace(b'"price":10.50,', b""), BUY.replace(b"10.50", b'"10.50"'),
@@ -182,7 +182,7 @@ symbols = ["000001", "600000"]
 """
 
 # It buys on every third price that rises, and sells what it has on every third that falls.
-FOLLOWER = '''
+FOLLOWER = """
 from barnabas_quant.strategies import Strategy
 from barnabas_quant.model.money import ONE
 
@@ -202,7 +202,7 @@ class Follower(Strategy):
             self.buy(trade.instrument, 100 * ONE, trade.price)
         elif trade.price < before and held >= 100 * ONE:
             self.sell(trade.instrument, 100 * ONE, trade.price)
-'''
+"""
 
 
 def run_a_session(tmp_path: Path, kafka: str, prices: int, kills: int) -> None:

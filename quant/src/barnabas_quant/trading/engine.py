@@ -243,50 +243,34 @@ class Engine:
     # The market
 
     def _quote(self, event: Quote) -> None:
-        market = self.markets.get(event.instrument) or self._told(event.instrument)
+        market = self._market_of(event, event.time)
         if market is None:
             return
-        if market.instrument.hours != "always":
-            self._day(market, event)
-        elif market.orders:
-            self._expire_all(market, event.time)
         market.quote(event)
         if event.ask >= event.bid > 0:
             self._mark(event.instrument, (event.bid + event.ask) // 2)
 
     def _print(self, event: Print) -> None:
-        market = self.markets.get(event.instrument) or self._told(event.instrument)
+        market = self._market_of(event, event.time)
         if market is None:
             return
-        if market.instrument.hours != "always":
-            self._day(market, event)
-        elif market.orders:
-            self._expire_all(market, event.time)
         market.print(event)
         if not market.quoted:
             self._mark(event.instrument, event.price)
 
     def _bar(self, event: Bar) -> None:
-        market = self.markets.get(event.instrument) or self._told(event.instrument)
+        market = self._market_of(event, event.begin)
         if market is None:
             return
-        if market.instrument.hours != "always":
-            self._day(market, event)
-        elif market.orders:
-            self._expire_all(market, event.begin)
         market.bar(event)
         if market.orders:  # a bar may end with the day that its orders are for
             self._expire_all(market, event.time)
         self._mark(event.instrument, event.close)
 
     def _depth(self, event: Depth) -> None:
-        market = self._told(event.instrument)
+        market = self._market_of(event, event.time)
         if market is None:
             return
-        if market.instrument.hours != "always":
-            self._day(market, event)
-        elif market.orders:
-            self._expire_all(market, event.time)
         market.depth(event)
         if market.ask >= market.bid > 0:
             self._mark(event.instrument, (market.bid + market.ask) // 2)
@@ -310,6 +294,16 @@ class Engine:
             self._tell_flow("funding", instrument.currency, amount, instrument.key, numbers)
             self._tell_position(instrument)
             self.filled(instrument.key)
+
+    def _market_of(self, event: Quote | Print | Bar | Depth, by: int) -> Market | None:
+        """Give the market that an event tells of, its day begun and its orders of a day over by then gone."""
+        market = self.markets.get(event.instrument) or self._told(event.instrument)
+        if market is not None:
+            if market.instrument.hours != "always":
+                self._day(market, event)
+            elif market.orders:
+                self._expire_all(market, by)
+        return market
 
     def _told(self, key: str) -> Market | None:
         """Give the market that an event tells of; None, counted, where its instrument is none."""
@@ -651,7 +645,7 @@ class Engine:
             )
         )  # fmt: skip
         self._tell_position(instrument)
-        self.limits.filled(self.settings.limits, self, instrument, charge)
+        self.limits.turn(self)
         self.filled(instrument.key)
         if request.group:
             for other in [o for o in self.orders.values() if o.request.group == request.group and o is not order]:

@@ -15,7 +15,6 @@ from barnabas_quant.model.intervals import DAY, SECOND
 from barnabas_quant.model.money import ONE
 from barnabas_quant.trading.events import text
 from barnabas_quant.trading.instruments import Instrument, notional, share
-from barnabas_quant.trading.ledger import Charge
 from barnabas_quant.trading.orders import Order
 
 if TYPE_CHECKING:
@@ -87,10 +86,6 @@ class LimitsState(msgspec.Struct):
                 return "orders_per_second", "too many orders", numbers
             self.times.append(engine.time)
         return None
-
-    def filled(self, limits: Limits, engine: Engine, instrument: Instrument, charge: Charge) -> None:
-        """Take note of a fill."""
-        self.turn(engine)
 
     def transferred(self, currency: str, amount: int) -> None:
         """Take note of money paid in or out: neither a gain nor a loss of the day."""
