@@ -57,7 +57,7 @@ def main() -> None:
         [str(datetime.datetime.fromtimestamp((fill.time - MINUTE) / 1e6, datetime.UTC)), float(fill.price), fill.side]
         for fill in fills
     ]
-    print(json.dumps({"seconds": taken, "bars": len(bars), "equity": engine.equity("USDT") / ONE, "fills": told}))
+    print(json.dumps({"seconds": taken, "bars": len(bars), "equity": engine.main.equity("USDT") / ONE, "fills": told}))
 
 
 main()

@@ -134,7 +134,7 @@ def profit(strategy: Strategy, events: Iterable[MarketEvent], order_type: Any, d
     said: list[Any] = []
     engine = Engine(EngineSettings(cash={"USDT": CASH}, order_type=order_type, signal_age=MINUTE * 5))
     Loop(Host([strategy]), engine, said.append, delay).run(events)
-    return engine.equity("USDT") - CASH, len([one for one in said if isinstance(one, Fill)])
+    return engine.main.equity("USDT") - CASH, len([one for one in said if isinstance(one, Fill)])
 
 
 KINDS = ["bar", "trade", "quote", "book"]

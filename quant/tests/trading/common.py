@@ -70,7 +70,7 @@ class Desk:
         if event.time > self.engine.time and isinstance(event, Place | Cancel | Switch | Transfer):
             out += self.engine.process(Clock(event.time))  # what is asked for moves no time by itself
         out += self.engine.process(event)
-        self.engine.ledger.check(self.engine.orders)
+        self.engine.main.ledger.check(self.engine.main.orders)
         self.out += out
         return out
 
@@ -112,9 +112,9 @@ class Desk:
         return [out for out in self.out if isinstance(out, Fill) and out.order == id]
 
     def cash(self, currency: str) -> int:
-        return self.engine.ledger.cash[currency]
+        return self.engine.main.ledger.cash[currency]
 
     def own(self, quantity: str, price: str = "100") -> None:
         """Have so much of the instrument, bought at a price."""
-        position = self.engine.ledger.position(self.engine.instrument(self.key).key)
+        position = self.engine.main.ledger.position(self.engine.instrument(self.key).key)
         position.quantity, position.cost, position.mark = u(quantity), u(quantity) * u(price) // ONE, u(price)

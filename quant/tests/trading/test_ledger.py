@@ -29,7 +29,7 @@ def test_round_trip_of_a_share() -> None:
     # 1050; commission 5; stamp 0.05 % = 0.525, so 0.53; transfer 0.0105, so 0.01. 98,994.99 + 1050 - 5.54
     assert charges(desk, sold) == [("5", "0.54")]
     assert desk.cash("CNY") == u("100039.45")
-    position = desk.engine.ledger.position(SHARE)
+    position = desk.engine.main.ledger.position(SHARE)
     assert (position.realized, position.fees, position.cost) == (u("50"), u("10.55"), 0)
 
 
@@ -102,7 +102,7 @@ def test_what_open_orders_keep() -> None:
     first = desk.place("BUY", "6", "100")
     second = desk.place("BUY", "5", "100")
     assert desk.last(second).reason.startswith("balance")
-    desk.engine.cancel(desk.engine.orders[first], "")
+    desk.engine.main.cancel(desk.engine.main.orders[first], "")
     assert desk.status(desk.place("BUY", "10", "100")) == "accepted"
     refused = desk.send(Transfer("t", desk.time, "USDT", u("-1")))[0]
     assert "are free" in refused.reason  # type: ignore[attr-defined]
@@ -121,7 +121,7 @@ def test_a_purchase_that_a_gap_makes_too_dear_is_cut() -> None:
 
 def test_a_future_long_and_flipped_to_short() -> None:
     desk = Desk(FUTURE, {"USDT": "10000"})
-    ledger = desk.engine.ledger
+    ledger = desk.engine.main.ledger
     desk.quote("49999", "5", "50000", "5")
     desk.place("BUY", "1")
     # fee 0.05 % of 50,000 = 25; margin 50,000 / 20 = 2500
@@ -152,13 +152,13 @@ def test_two_orders_that_close_the_same_future_do_not_open_without_margin() -> N
     desk.quote("50100", "5", "50200", "5")
     assert desk.status(first) == "filled"
     # The margin is free again: 2575 + 100 - 10.02 of fee = 2664.98, enough for 2505 + 25.05 of the short
-    assert desk.engine.ledger.position(FUTURE).quantity == u("-1")
+    assert desk.engine.main.ledger.position(FUTURE).quantity == u("-1")
     third, fourth = desk.place("BUY", "1", "50000"), desk.place("BUY", "1", "50000")
-    desk.engine.ledger.cash["USDT"] -= u("2000")  # lost elsewhere
+    desk.engine.main.ledger.cash["USDT"] -= u("2000")  # lost elsewhere
     desk.quote("49800", "5", "49900", "5")
     # 2664.98 - 10.02 - 2000 + 100 - 10 = 744.96: margin (2500) and fee (25) of one are not there; of 0.295 they are
     assert (desk.status(second), desk.status(third), desk.status(fourth)) == ("filled", "filled", "canceled")
-    assert desk.engine.ledger.position(FUTURE).quantity == u("0.295")
+    assert desk.engine.main.ledger.position(FUTURE).quantity == u("0.295")
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,8 @@ def test_currencies_do_not_pay_for_one_another() -> None:
     share = desk.place("BUY", "100", "10", key=SHARE)
     assert desk.status(share) == "accepted"
     # 1000 + 5 + 0.01
-    assert desk.engine.ledger.free("CNY") == u("98994.99")
-    assert desk.engine.ledger.free("USDT") == u("1000")
+    assert desk.engine.main.ledger.free("CNY") == u("98994.99")
+    assert desk.engine.main.ledger.free("USDT") == u("1000")
     assert "HKD needed" in desk.last(desk.place("BUY", "100", "1", key="hkex:00700")).reason
 
 
@@ -190,7 +190,7 @@ def test_the_average_price_of_what_does_not_divide() -> None:
     for price, quantity in (("100.01", "0.00001"), ("100", "0.00002")):
         desk.quote("99", "1", price, "1")
         desk.place("BUY", quantity)
-    position = desk.engine.ledger.position(COIN)
+    position = desk.engine.main.ledger.position(COIN)
     assert position.cost == 100_010 + 200_000  # units
     desk.quote("101", "1", "102", "1")
     desk.place("SELL", "0.00001")
@@ -209,6 +209,6 @@ def test_price_limits_are_rounded_as_the_exchange_rounds_them() -> None:
 
 def test_check_finds_what_does_not_add_up() -> None:
     desk = Desk()
-    desk.engine.ledger.held["USDT"] = 1
+    desk.engine.main.ledger.held["USDT"] = 1
     with pytest.raises(LedgerError):
-        desk.engine.ledger.check(desk.engine.orders)
+        desk.engine.main.ledger.check(desk.engine.main.orders)

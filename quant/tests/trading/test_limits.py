@@ -91,7 +91,7 @@ def test_a_position_is_closed_whole_after_a_loss(opens: str, closes: str) -> Non
     price = "900" if opens == "BUY" else "1100"
     desk.quote(price, "99", price, "99")
     assert refused(desk, closes, "5") is None
-    assert desk.engine.ledger.position(FUTURE).quantity == 0
+    assert desk.engine.main.ledger.position(FUTURE).quantity == 0
 
 
 def test_a_day_begins_anew_and_payments_are_no_losses() -> None:
@@ -145,5 +145,5 @@ def test_the_kill_switch_closes_what_open_sales_keep(latency: int) -> None:
     for _ in range(2):
         desk.time += latency
         desk.send(Clock(desk.time))
-    assert desk.engine.ledger.position(desk.key).quantity == 0
-    assert not desk.engine.orders
+    assert desk.engine.main.ledger.position(desk.key).quantity == 0
+    assert not desk.engine.main.orders

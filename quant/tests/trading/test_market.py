@@ -285,7 +285,7 @@ def test_reduce_only_never_turns_a_position() -> None:
     assert desk.fills(order) == [("99", "2")]
     desk.quote("98", "9", "101", "9")
     assert desk.status(order) == "canceled"
-    assert desk.engine.ledger.position(FUTURE).quantity == 0
+    assert desk.engine.main.ledger.position(FUTURE).quantity == 0
 
 
 # What a venue refuses
@@ -435,11 +435,11 @@ def test_two_venues_may_play_different_years() -> None:
                                  strategy="X"))  # fmt: skip
     assert [output.verdict for output in said if isinstance(output, Decision)] == ["accepted"]
     engine.process(Quote(coin, today + 3600 * SECOND, u("100"), u("9"), u("101"), u("9")))
-    assert "s-1" in engine.orders  # the day of the share is not over because a coin's is
+    assert "s-1" in engine.main.orders  # the day of the share is not over because a coin's is
     said = engine.process(Print(share, then + SECOND, u("10.5"), u("1000")))
     assert [output.price for output in said if isinstance(output, Fill)] == ["10.5"]
-    position = engine.ledger.position(share)
-    assert engine.ledger.available(engine.instruments[share], then + SECOND) == 0 < position.quantity  # T+1, there
+    position = engine.main.ledger.position(share)
+    assert engine.main.ledger.available(engine.instruments[share], then + SECOND) == 0 < position.quantity  # T+1, there
     said = engine.process(Signal(id="s-2", time=then - 3600 * SECOND, side="BUY", instrument=share, price=u("10"),
                                  quantity=u("100"), strategy="X"))  # fmt: skip
     assert [output.rule for output in said if isinstance(output, Decision)] == ["stale"]

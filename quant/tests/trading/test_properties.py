@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 import msgspec
@@ -22,6 +23,7 @@ from barnabas_quant.trading.events import (
     Fill,
     Funding,
     Input,
+    Open,
     OrderEvent,
     Output,
     Place,
@@ -121,7 +123,8 @@ def run(seed: int, inputs: list[Input], reload: int | None = None) -> tuple[Engi
             made = engine(seed)
             made.load(msgspec.json.decode(state, type=EngineState))
         outputs.append(made.process(one))
-        made.ledger.check(made.orders)
+        for account in made.accounts.values():
+            account.ledger.check(account.orders)
     return made, outputs
 
 
@@ -146,7 +149,7 @@ def test_what_holds_for_any_stream(seed: int) -> None:
     assert run(seed, inputs, seed % 80)[1] == parts
     # Half of the inputs with another future: the same outputs until there
     assert run(seed, inputs[:40] + stream(seed + 1, 40))[1][:40] == parts[:40]
-    assert whole(msgspec.to_builtins(outputs)) and whole(msgspec.to_builtins(made.ledger.positions))
+    assert whole(msgspec.to_builtins(outputs)) and whole(msgspec.to_builtins(made.main.ledger.positions))
 
     cash, filled = dict(CASH), dict[str, int]()
     for fill in outputs:
@@ -161,7 +164,7 @@ def test_what_holds_for_any_stream(seed: int) -> None:
             cash[flow.currency] += u(flow.amount)
     told = [output for output in outputs if isinstance(output, PositionEvent) and output.instrument == FUTURE]
     cash["USDT"] += u(told[-1].realized) if told else 0
-    assert made.ledger.cash == cash
+    assert made.main.ledger.cash == cash
     asked = {output.order: u(output.quantity) for output in outputs if isinstance(output, OrderEvent)}
     assert all(0 < quantity <= asked[order] for order, quantity in filled.items())
     standing: dict[tuple[str, str], str] = {}
@@ -171,6 +174,41 @@ def test_what_holds_for_any_stream(seed: int) -> None:
             assert (before == "cleared") == (alert.state == "fired") and before + alert.state != "escalatedescalated"
             standing[alert.rule, alert.subject] = alert.state
     assert cash["CNY"] >= 0
+
+
+def of_one(outputs: list[list[Output]], account: str) -> list[bytes]:
+    """Write what one account is told, without the numbers that count the outputs of all."""
+    found = [msgspec.json.encode(output) for part in outputs for output in part if output.account == account]
+    masked = [re.sub(rb'("seq":|:)[0-9]+(?=[,"#])', rb"\1N", re.sub(rb'"account":"[a-z]+"', b"", one)) for one in found]
+    return [one for one in masked if b'"cash":' not in one]  # equity is told of an account where it may have moved
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32))
+def test_accounts_know_nothing_of_each_other(seed: int) -> None:
+    seed -= seed % 3  # with no latency: an order on its way arrives before anybody's next input
+    inputs = [Quote(COIN, china(0, 9), 100 * ONE, ONE, 101 * ONE, ONE), *stream(seed, 80)]
+    random = Random(seed)
+    both: list[Input] = [Open("open", 0, "anna")]
+    hers: list[Input] = []
+    for one in inputs:
+        both.append(one)
+        if isinstance(one, Place | Cancel | Switch | Transfer):
+            if random.random() < 0.5:
+                both[-1] = msgspec.structs.replace(one, account="anna")
+            hers.append(both[-1])
+        else:
+            hers.append(one)
+    his = [one for one in both[1:] if getattr(one, "account", "main") == "main"]
+    made, outputs = run(seed, both)
+    assert of_one(outputs, "main") == of_one(run(seed, his)[1], "main")
+    # Hers are what they would be if she were the only one
+    alone = [msgspec.structs.replace(one, account="main") if getattr(one, "account", "") == "anna" else one
+             for one in hers if getattr(one, "account", "anna") == "anna"]  # fmt: skip
+    opening = len([output for output in outputs[0] if b'"cash":' not in msgspec.json.encode(output)])
+    assert of_one(outputs, "anna")[opening:] == of_one(run(seed, alone)[1], "main")
+    assert run(seed, both, seed % 80)[1] == outputs
+    assert set(made.accounts) == {"main", "anna"}
 
 
 def test_the_streams_are_worth_something() -> None:

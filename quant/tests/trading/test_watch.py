@@ -64,7 +64,7 @@ def alerts(desk: Desk, rule: str | None = None) -> list[tuple[str, str, str, str
 
 
 def quantity(desk: Desk, key: str | None = None) -> int:
-    return desk.engine.ledger.position(key or desk.key).quantity
+    return desk.engine.main.ledger.position(key or desk.key).quantity
 
 
 def last_alert(desk: Desk) -> Alert:
@@ -160,7 +160,7 @@ def test_drawdown_pulls_the_kill_switch_until_a_person_resets_it(flattens: bool,
     at(desk, "89")
     for _ in range(3):
         at(desk, "89")
-    assert not desk.engine.trading and desk.status(waiting) == "canceled"
+    assert not desk.engine.main.trading and desk.status(waiting) == "canceled"
     assert bool(quantity(desk)) != flattens
     decision = [out for out in desk.out if isinstance(out, Decision)][-1]
     assert (decision.subject, decision.rule, decision.verdict) == ("drawdown:USDT", "kill-switch", "accepted")
@@ -171,10 +171,10 @@ def test_drawdown_pulls_the_kill_switch_until_a_person_resets_it(flattens: bool,
     desk.send(Switch("r", desk.time, True, "anna"))
     assert last_alert(desk).state == "cleared" and "anna" in last_alert(desk).reason
     at(desk, "89")
-    assert desk.engine.trading
+    assert desk.engine.main.trading
     assert desk.status(desk.place("BUY", "1")) in ("filled", "submitted")
     at(desk, "88")  # from what there was at the reset on
-    assert desk.engine.trading
+    assert desk.engine.main.trading
 
 
 def reloaded(engine: Engine) -> Engine:
@@ -240,7 +240,7 @@ def test_volatility_is_that_of_the_prices_told() -> None:
         at(desk, "50")  # a second in which the first one tells nothing: no sample of it
         desk.key = PLAIN.key
     assert not alerts(desk)  # nobody trades it
-    found = desk.engine.guard.state.samples[PLAIN.key]
+    found = desk.engine.main.guard.state.samples[PLAIN.key]
     changes = [(after - before) * ONE // before for before, after in pairwise(prices)][-8:]
     assert found.returns == changes
     assert found.short == sum(change**2 for change in changes[-3:])
@@ -324,9 +324,9 @@ def test_a_venue_that_answers_again_is_looked_at_though_the_time_stands() -> Non
         wall += SECOND
         desk.send(Clock(desk.engine.time, wall))
     assert alerts(desk) == [("silent", "fired", "warning", "none")]
-    assert not desk.engine.guard.data.wants_clock
+    assert not desk.engine.wants_clock
     at(desk, "100")
-    assert desk.engine.guard.data.wants_clock
+    assert desk.engine.wants_clock
     desk.send(Clock(desk.engine.time, wall + SECOND))
     assert alerts(desk)[1:] == [("silent", "cleared", "warning", "none")]
 
@@ -335,7 +335,7 @@ def test_readings_count_from_the_last_event_and_move_no_time() -> None:
     wall = china(500, 3)
     desk = watched(stale=Rule(warning=20 * SECOND), silent=Rule(warning=10 * SECOND, critical=30 * SECOND))
     at(desk, "100")
-    assert not desk.engine.guard.data.wants_clock
+    assert not desk.engine.wants_clock
     desk.place("BUY", "10")
     before = desk.engine.time
 
@@ -345,7 +345,7 @@ def test_readings_count_from_the_last_event_and_move_no_time() -> None:
             wall += SECOND
             desk.send(Clock(desk.engine.time, wall))
 
-    assert desk.engine.guard.data.wants_clock
+    assert desk.engine.wants_clock
     read(10)  # the first one only says where counting begins
     assert not alerts(desk)
     read(1)
@@ -353,10 +353,10 @@ def test_readings_count_from_the_last_event_and_move_no_time() -> None:
     assert last_alert(desk).subject == "paper" and last_alert(desk).numbers["value_s"] == "10"
     read(10)
     assert alerts(desk)[1:] == [("stale", "fired", "warning", "none")]
-    assert desk.engine.guard.data.wants_clock  # it can grow worse
+    assert desk.engine.wants_clock  # it can grow worse
     read(10)
     assert alerts(desk)[2:] == [("silent", "escalated", "critical", "none")]
-    assert not desk.engine.guard.data.wants_clock  # no reading could change anything
+    assert not desk.engine.wants_clock  # no reading could change anything
     assert desk.engine.time == before
     at(desk, "100")
     assert sorted(alert[:2] for alert in alerts(desk)[3:]) == [("silent", "cleared"), ("stale", "cleared")]
@@ -420,9 +420,9 @@ def test_a_person_takes_over() -> None:
     desk.print("10", "9000")
     desk.time += SECOND
     desk.print("9.40", "1")  # a sale is sent, and waits for the next price
-    (sale,) = desk.engine.orders
+    (sale,) = desk.engine.main.orders
     desk.send(Switch("r", desk.time, True, ""))
-    assert desk.engine.orders  # nobody: that is no person
+    assert desk.engine.main.orders  # nobody: that is no person
     desk.send(Switch("r", desk.time, True, "anna"))
     assert desk.status(sale) == "canceled" and "anna" in desk.last(sale).reason
     for _ in range(3):
@@ -470,7 +470,7 @@ def test_a_cancellation_is_sent_once() -> None:
     at(desk, "100", 4 * SECOND)
     for _ in range(2):
         at(desk, "94")
-    assert [what for _, what, _, _ in desk.engine.save().travelling] == ["cancel"]
+    assert [what for _, what, _, _, _ in desk.engine.save().travelling] == ["cancel"]
 
 
 def test_what_the_venue_refuses_is_tried_once_a_second() -> None:
@@ -489,9 +489,9 @@ def test_the_kill_switch_lets_a_stop_loss_go_on() -> None:
     desk.own("1000", "10")
     other = desk.place("BUY", "100", "9", time_in_force="GTC", key="sse:600004")
     desk.print("9.40", "9000")
-    (sale,) = [order for order in desk.engine.orders if order != other]
+    (sale,) = [order for order in desk.engine.main.orders if order != other]
     desk.send(Switch("k", desk.time, False, "anna"))
-    assert list(desk.engine.orders) == [sale] and desk.status(other) == "canceled"
+    assert list(desk.engine.main.orders) == [sale] and desk.status(other) == "canceled"
     desk.time += SECOND
     desk.print("9.40", "9000")
     assert quantity(desk) == 0
@@ -608,13 +608,13 @@ def test_what_a_canceled_sale_kept_stays_with_its_group() -> None:
     desk.own("10")
     at(desk, "100")
     orders = [desk.place("SELL", size, "110", group="exit") for size in ("6", "10", "4")]
-    position = desk.engine.ledger.position(desk.key)
+    position = desk.engine.main.ledger.position(desk.key)
     assert position.held == 10 * ONE
-    desk.engine.cancel(desk.engine.orders[orders[1]], "")
+    desk.engine.main.cancel(desk.engine.main.orders[orders[1]], "")
     assert position.held == 6 * ONE
-    desk.engine.cancel(desk.engine.orders[orders[0]], "")
+    desk.engine.main.cancel(desk.engine.main.orders[orders[0]], "")
     assert position.held == 4 * ONE
-    desk.engine.ledger.check(desk.engine.orders)
+    desk.engine.main.ledger.check(desk.engine.main.orders)
     desk.time += SECOND
     desk.quote("110", "1", "110.01", "1")  # a part of it
     assert desk.fills(orders[2]) == [("110", "1")] and position.held == 3 * ONE
@@ -627,7 +627,7 @@ def test_without_rules_nothing_is_said() -> None:
     for price in ("50", "150", "40"):
         at(desk, price)
     assert {alert[0] for alert in alerts(desk)} <= {"liquidation"}
-    assert not desk.engine.guard.data.wants_clock
+    assert not desk.engine.wants_clock
 
 
 def test_settings_become_units() -> None:
@@ -657,4 +657,4 @@ def test_rules_that_are_off_now_forget() -> None:
     state = msgspec.json.decode(msgspec.json.encode(desk.engine.save()), type=EngineState)
     fresh = Engine(EngineSettings(instruments=(PLAIN, OTHER)))
     fresh.load(state)
-    assert fresh.guard.state.active == {}
+    assert fresh.main.guard.state.active == {}

@@ -6,6 +6,7 @@ neither doubles nor loses an order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
@@ -18,14 +19,14 @@ from barnabas_quant.model.trade_signal import TradeSignal
 from barnabas_quant.service import Context
 from barnabas_quant.trading.configuration import engine_settings
 from barnabas_quant.trading.engine import Engine, EngineSettings, EngineState
-from barnabas_quant.trading.events import OUTPUTS, Clock, Fill, Input
+from barnabas_quant.trading.events import OUTPUTS, Clock, Fill, Input, Output
 from barnabas_quant.trading.inputs import COMMANDS, inputs_of
 
 _encode = msgspec.json.Encoder().encode
 
 
 class TradingService(JournaledService):
-    """Trade the paper account."""
+    """Trade the accounts of the paper venue."""
 
     name = "trading"
     summary = "turns trade-signal into orders and fills on the paper venue"
@@ -68,13 +69,17 @@ class TradingService(JournaledService):
         return said
 
     def wants_clock(self) -> bool:
-        return self.engine.guard.data.wants_clock
+        return self.engine.wants_clock
 
     def clock(self, time: int) -> list[Said]:
         return self._said_by(Clock(self.engine.time, time))
 
+    def process(self, event: Input) -> Sequence[Output]:
+        """Hand the engine an input; whoever looks on while a session is worked off again does so here."""
+        return self.engine.process(event)
+
     def _said_by(self, event: Input) -> list[Said]:
-        return [(output.topic, output.key.encode(), _encode(output)) for output in self.engine.process(event)]
+        return [(output.topic, output.key.encode(), _encode(output)) for output in self.process(event)]
 
     def save(self) -> bytes:
         return msgspec.json.encode(self.engine.save())

@@ -19,7 +19,7 @@ from barnabas_quant.trading.instruments import Instrument
 from barnabas_quant.trading.rules import Conditions, Rule, Samples, Venue, Watch, WatchState
 
 if TYPE_CHECKING:
-    from barnabas_quant.trading.engine import Engine
+    from barnabas_quant.trading.account import Account
 
 _LONGEST_GAP = 2 * SECOND  # between readings; where there was more, nobody looked
 
@@ -27,10 +27,10 @@ _LONGEST_GAP = 2 * SECOND  # between readings; where there was more, nobody look
 class DataRules:
     """Watch what the market tells."""
 
-    def __init__(self, settings: Watch, engine: Engine, state: WatchState, conditions: Conditions) -> None:
+    def __init__(self, settings: Watch, account: Account, state: WatchState, conditions: Conditions) -> None:
         self.settings = settings
         self.state = state
-        self._engine = engine
+        self._account = account
         self._conditions = conditions
         self._timed = settings.stale.on or settings.silent.on
         self._looks = self._timed or settings.crossed.on
@@ -40,7 +40,7 @@ class DataRules:
     def look(self) -> None:
         """Take samples, and judge what time alone changes."""
         every = self.settings.every
-        self.state.due = self._engine.time // every * every + every
+        self.state.due = self._account.time // every * every + every
         if self.settings.volatility.on:
             self._sample()
         if self._looks:
@@ -51,9 +51,9 @@ class DataRules:
         passed = min(max(0, reading - self.state.reading), _LONGEST_GAP) if self.state.reading else 0
         self.state.reading = reading
         for exchange, newest in self._newest().items():
-            venue = self.state.venues.setdefault(exchange, Venue(newest))
-            if venue.time != newest:
-                venue.time, venue.away = newest, 0
+            venue = self.state.venues.get(exchange)
+            if venue is None or venue.time != newest:
+                self.state.venues[exchange] = Venue(newest)
             else:
                 venue.away += passed
         if self._looks:
@@ -65,7 +65,7 @@ class DataRules:
         if not self._timed or not (watched := self._watched()):
             return False
         newest = self._newest()
-        for exchange in {self._engine.instruments[key].exchange for key in watched}:
+        for exchange in {self._account.instruments[key].exchange for key in watched}:
             venue = self.state.venues.get(exchange)
             moved = venue is None or venue.time != newest.get(exchange)
             if moved or self._could("silent", self.settings.silent, exchange):
@@ -77,27 +77,27 @@ class DataRules:
 
     def _watched(self) -> dict[str, None]:
         """Give the instruments in which there is a position or an open order."""
-        engine = self._engine
-        watched = {key: None for key, position in engine.ledger.positions.items() if position.quantity}
-        return watched | {order.request.instrument: None for order in engine.orders.values()}
+        account = self._account
+        watched = {key: None for key, position in account.ledger.positions.items() if position.quantity}
+        return watched | {order.request.instrument: None for order in account.orders.values()}
 
     def _newest(self) -> dict[str, int]:
         """Give the time of each venue's last event."""
         newest: dict[str, int] = {}
-        for market in self._engine.markets.values():
+        for market in self._account.markets.values():
             exchange = market.instrument.exchange
-            if market.time > newest.get(exchange, -1):
+            if market.time > newest.get(exchange, 0):
                 newest[exchange] = market.time
         return newest
 
     def _look(self) -> None:
-        engine, settings = self._engine, self.settings
+        account, settings = self._account, self.settings
         watched = self._watched()
         for name in ("crossed", "stale"):
             for key in [key for key in self.state.active.get(name, ()) if key not in watched]:
                 self._conditions.clear(name, key, "there is neither a position nor an order")
         newest = self._newest()
-        venues = dict.fromkeys(engine.instruments[key].exchange for key in watched)
+        venues = dict.fromkeys(account.instruments[key].exchange for key in watched)
         for exchange in [exchange for exchange in self.state.active.get("silent", ()) if exchange not in venues]:
             self._conditions.clear("silent", exchange, "there is neither a position nor an order")
         now = {}
@@ -109,7 +109,7 @@ class DataRules:
             self._look_for_crossed(watched)
         if settings.stale.on:
             for key in watched:
-                market = engine.markets.get(key)
+                market = account.markets.get(key)
                 if market is None or not (market.quoted or market.printed):  # bars come when they come
                     continue
                 until = now[market.instrument.exchange]
@@ -118,18 +118,18 @@ class DataRules:
                 self._conditions.judge("stale", settings.stale, key, value, seen, [key])
         if settings.silent.on:
             for exchange in venues:
-                keys = [key for key in watched if engine.instruments[key].exchange == exchange]
+                keys = [key for key in watched if account.instruments[key].exchange == exchange]
                 last = newest.get(exchange, 0)
-                value = max(_open_for(engine.instruments[key], last, now[exchange]) for key in keys)
+                value = max(_open_for(account.instruments[key], last, now[exchange]) for key in keys)
                 seen = {"last_us": str(last), "now_us": str(now[exchange])}
                 self._conditions.judge("silent", settings.silent, exchange, value, seen, keys)
 
     def _look_for_crossed(self, watched: dict[str, None]) -> None:
-        engine, since = self._engine, self.state.crossed
+        account, since = self._account, self.state.crossed
         for key in [key for key in since if key not in watched]:
             del since[key]
         for key in watched:
-            market = engine.markets.get(key)
+            market = account.markets.get(key)
             if market is None or not market.bid > market.ask > 0:
                 since.pop(key, None)
                 self._conditions.clear("crossed", key, "bid is not above ask any more")
@@ -141,7 +141,7 @@ class DataRules:
     def _sample(self) -> None:
         settings = self.settings
         watched = self._watched()
-        for key, market in list(self._engine.markets.items()):
+        for key, market in list(self._account.markets.items()):
             price = (market.bid + market.ask) // 2 if market.ask >= market.bid > 0 else market.last
             held = self.state.samples.get(key)
             if not price or (held is not None and held.time == market.time):

@@ -16,6 +16,12 @@ import msgspec
 from barnabas_quant.model.money import ONE
 from barnabas_quant.trading.orders import OrderRequest, OrderType, Side, Status, Step, TimeInForce
 
+MAIN = "main"
+"""The account that strategies trade, and whoever names no other."""
+
+EVERY = "*"
+"""In the place of an account: all of them (the kill switch)."""
+
 
 class Quote(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Tell best bid and ask; a side that is empty has price 0, a size that nobody knows is 0."""
@@ -91,6 +97,7 @@ class Signal(msgspec.Struct, frozen=True, tag=True):
     price: int
     quantity: int
     strategy: str
+    account: str = MAIN
 
 
 class BadSignal(msgspec.Struct, frozen=True, tag=True):
@@ -101,12 +108,23 @@ class BadSignal(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
+class Open(msgspec.Struct, frozen=True, tag=True):
+    """Open an account, with what accounts begin with."""
+
+    id: str
+    time: int
+    account: str
+
+
 class Place(msgspec.Struct, frozen=True, tag=True):
     """Ask for an order by hand; `id` is that of the request."""
 
     id: str
     time: int
     request: OrderRequest
+    account: str = MAIN
+    test: bool = False
+    """Whether only to say what would become of it: no order is made."""
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
@@ -116,6 +134,7 @@ class Cancel(msgspec.Struct, frozen=True, tag=True):
     time: int
     order: str = ""
     strategy: str = ""
+    account: str = MAIN
 
 
 class Switch(msgspec.Struct, frozen=True, tag=True):
@@ -128,6 +147,8 @@ class Switch(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
     flatten: bool = False
     """With the switch pulled: close every position as well."""
+    account: str = MAIN
+    """One, or `*`: all that there are."""
 
 
 class Transfer(msgspec.Struct, frozen=True, tag=True):
@@ -137,6 +158,7 @@ class Transfer(msgspec.Struct, frozen=True, tag=True):
     time: int
     currency: str
     amount: int
+    account: str = MAIN
 
 
 class Clock(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -152,7 +174,8 @@ class Clock(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 MarketEvent = Quote | Print | Bar | Depth | Session | Funding
-Input = MarketEvent | Signal | BadSignal | Place | Cancel | Switch | Transfer | Clock
+Request = Signal | BadSignal | Open | Place | Cancel | Switch | Transfer
+Input = MarketEvent | Request | Clock
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +185,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
 
     seq: int
     time: int
+    account: str = MAIN
 
     @property
     def key(self) -> str:

@@ -1,8 +1,8 @@
 """From records of the topics to inputs of the engine and of strategies. A pure function of a record: no clock.
 
 `trade-signal`: `symbol` is the symbol of a share, or of the primary venue unless the record has `exchange`; `time`
-(microseconds) is optional: without it a signal is as old as its record. `trade-commands` holds Place, Cancel, Switch
-and Transfer as msgspec writes them, with `type` for the kind; their ids are their places.
+(microseconds) is optional: without it a signal is as old as its record; so is `account`. `trade-commands` holds Open,
+Place, Cancel, Switch and Transfer as msgspec writes them, with `type` for the kind; their ids are their places.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from barnabas_quant.model.records import Kline, OrderBook, Tick, Trade
 from barnabas_quant.model.stock import Stock, decode_stock
 from barnabas_quant.model.trade_signal import TradeSignal
 from barnabas_quant.trading.events import (
+    MAIN,
     BadSignal,
     Bar,
     Cancel,
     Depth,
     Fill,
     Input,
+    Open,
     Place,
     Print,
     Quote,
@@ -42,7 +44,7 @@ _trade = msgspec.json.Decoder(Trade).decode
 _kline = msgspec.json.Decoder(Kline).decode
 _book = msgspec.json.Decoder(OrderBook).decode
 _fill = msgspec.json.Decoder(Fill).decode
-_command = msgspec.json.Decoder(Place | Cancel | Switch | Transfer)
+_command = msgspec.json.Decoder(Open | Place | Cancel | Switch | Transfer)
 
 
 class _Signal(msgspec.Struct, kw_only=True):
@@ -55,6 +57,7 @@ class _Signal(msgspec.Struct, kw_only=True):
     strategy: str
     exchange: str | None = None
     time: int | None = None
+    account: str = MAIN
 
 
 _signal = msgspec.json.Decoder(_Signal).decode
@@ -130,6 +133,7 @@ def _from_signal(value: bytes, produced: int, id: str, primary: str) -> Signal:
         id=id, time=produced * 1000 if found.time is None else found.time, side=found.signal,
         instrument=key_of(found.symbol, found.exchange, primary), price=_positive("price", found.price),
         quantity=_positive("volume", found.volume), strategy=found.strategy,
+        account=found.account,
     )  # fmt: skip
 
 
@@ -181,6 +185,8 @@ def write_signal(signal: Signal, primary: str) -> bytes:
     }  # fmt: skip
     if key_of(symbol, None, primary) != signal.instrument:
         record["exchange"] = exchange
+    if signal.account != MAIN:
+        record["account"] = signal.account
     return msgspec.json.encode(record)
 
 

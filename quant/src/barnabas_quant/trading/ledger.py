@@ -7,7 +7,7 @@ its cost; of a futures contract only margin is kept, and profit becomes cash whe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -62,8 +62,10 @@ class Charge(msgspec.Struct, frozen=True):
 class Ledger:
     """Hold one account."""
 
-    def __init__(self, instruments: Mapping[str, Instrument]) -> None:
+    def __init__(self, instruments: Mapping[str, Instrument], opened: Callable[[str], None]) -> None:
+        """Take the terms of instruments, and who is to hear of the first position in one."""
         self._instruments = instruments
+        self._opened = opened
         self.cash: dict[str, int] = {}
         self.held: dict[str, int] = {}
         """Of the cash: what open orders keep."""
@@ -76,6 +78,7 @@ class Ledger:
         if found is None:
             found = self.positions[key] = Position()
             self._of_currency.setdefault(self._instruments[key].currency, []).append(key)
+            self._opened(key)
         return found
 
     def put(self, key: str, position: Position) -> None:

@@ -18,7 +18,7 @@ from barnabas_quant.trading.instruments import Instrument, notional, share
 from barnabas_quant.trading.orders import Order
 
 if TYPE_CHECKING:
-    from barnabas_quant.trading.engine import Engine
+    from barnabas_quant.trading.account import Account
 
 Refusal = tuple[str, str, dict[str, str]]
 """The rule, the reason, the numbers that it saw."""
@@ -54,10 +54,12 @@ class LimitsState(msgspec.Struct):
     began: dict[str, int] = {}
     """Equity at the beginning of the day, by currency."""
 
-    def refuse(self, limits: Limits, engine: Engine, order: Order, price: int) -> Refusal | None:
-        """Say which limit an order breaks, at the price it may cost; None where it breaks none. Counts it then."""
-        self.turn(engine)
-        request, instrument = order.request, engine.instruments[order.request.instrument]
+    def refuse(
+        self, limits: Limits, account: Account, order: Order, price: int, counts: bool = True
+    ) -> Refusal | None:
+        """Say which limit an order breaks, at the price it may cost; None where it breaks none: then it counts."""
+        self.turn(account)
+        request, instrument = order.request, account.instruments[order.request.instrument]
         worth = notional(price, request.quantity)
         if limits.symbols is not None and instrument.key not in limits.symbols:
             return "symbols", f"{instrument.key} is not allowed", {}
@@ -67,39 +69,40 @@ class LimitsState(msgspec.Struct):
         ):
             if limit is not None and value > limit:
                 return rule, "above the limit", {"value": text(value), "limit": text(limit)}
-        if (found := self._collar(limits, engine, order)) is not None:
+        if (found := self._collar(limits, account, order)) is not None:
             return found
-        held = engine.ledger.position(instrument.key).quantity
+        held = account.ledger.position(instrument.key).quantity
         pending = sum(
             other.remaining if other.buys else -other.remaining
-            for other in engine.orders.values()
+            for other in account.orders.values()
             if other.request.instrument == instrument.key and other.buys == order.buys and not other.request.reduce_only
         )
         after = held + pending + (request.quantity if order.buys else -request.quantity)
         grows = not request.reduce_only and (abs(after) > abs(held) or after * held < 0)
-        if grows and (found := self._growth(limits, engine, instrument, after, price)) is not None:
+        if grows and (found := self._growth(limits, account, instrument, after, price)) is not None:
             return found
         if limits.orders_per_second is not None:
-            self.times = [time for time in self.times if time > engine.time - SECOND]
+            self.times = [time for time in self.times if time > account.time - SECOND]
             if len(self.times) >= limits.orders_per_second:
                 numbers = {"orders": str(len(self.times) + 1), "limit": str(limits.orders_per_second)}
                 return "orders_per_second", "too many orders", numbers
-            self.times.append(engine.time)
+            if counts:
+                self.times.append(account.time)
         return None
 
     def transferred(self, currency: str, amount: int) -> None:
         """Take note of money paid in or out: neither a gain nor a loss of the day."""
         self.began[currency] = self.began.get(currency, 0) + amount
 
-    def turn(self, engine: Engine) -> None:
+    def turn(self, account: Account) -> None:
         """Remember, on the first call of a day (UTC), what the account was worth at its beginning."""
-        day = engine.time // DAY
+        day = account.time // DAY
         if day != self.day:
             self.day = day
-            self.began = {currency: engine.equity(currency) for currency in engine.ledger.cash}
+            self.began = {currency: account.equity(currency) for currency in account.ledger.cash}
 
-    def _collar(self, limits: Limits, engine: Engine, order: Order) -> Refusal | None:
-        limit, market = order.request.price, engine.market(order.request.instrument)
+    def _collar(self, limits: Limits, account: Account, order: Order) -> Refusal | None:
+        limit, market = order.request.price, account.engine.market(order.request.instrument)
         # What a stop is worth is told by its trigger: that is where the market is when it becomes an order.
         seen = order.request.trigger or (market.ask if order.buys else market.bid) or market.last
         if limits.price_collar is None or limit is None or not seen:
@@ -110,14 +113,16 @@ class LimitsState(msgspec.Struct):
             return "price_collar", "the price is too far from the market's", numbers
         return None
 
-    def _growth(self, limits: Limits, engine: Engine, instrument: Instrument, after: int, price: int) -> Refusal | None:
+    def _growth(
+        self, limits: Limits, account: Account, instrument: Instrument, after: int, price: int
+    ) -> Refusal | None:
         currency, worth = instrument.currency, notional(price, abs(after))
         gross = worth + sum(
             abs(position.value())
-            for key, position in engine.ledger.positions.items()
-            if key != instrument.key and engine.instruments[key].currency == currency
+            for key, position in account.ledger.positions.items()
+            if key != instrument.key and account.instruments[key].currency == currency
         )
-        equity = engine.equity(currency)
+        equity = account.equity(currency)
         loss = self.began.get(currency, equity) - equity
         allowed = None if limits.daily_loss is None else share(max(0, self.began.get(currency, 0)), limits.daily_loss)
         leverage = gross * ONE // equity if equity > 0 else 10**18

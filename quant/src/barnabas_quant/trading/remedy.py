@@ -16,7 +16,7 @@ from barnabas_quant.model.intervals import SECOND
 from barnabas_quant.trading.orders import Order
 
 if TYPE_CHECKING:
-    from barnabas_quant.trading.engine import Engine
+    from barnabas_quant.trading.account import Account
 
 
 class Target(msgspec.Struct):
@@ -37,17 +37,17 @@ class Target(msgspec.Struct):
 class Remedy:
     """Make positions smaller."""
 
-    def __init__(self, engine: Engine, targets: dict[str, Target]) -> None:
-        self._engine = engine
+    def __init__(self, account: Account, targets: dict[str, Target]) -> None:
+        self._account = account
         self._targets = targets
 
     def begin(self, rule: str, keys: list[str], *, whole: bool) -> None:
         """Close positions, or halve them: at least by a lot, in whole lots."""
         for key in keys:
-            position = self._engine.ledger.positions.get(key)
+            position = self._account.ledger.positions.get(key)
             if position is None or not position.quantity:
                 continue
-            quantity, lot = abs(position.quantity), self._engine.instruments[key].lot
+            quantity, lot = abs(position.quantity), self._account.instruments[key].lot
             left = 0 if whole else max(0, quantity - max(lot, quantity // 2 // lot * lot))
             held = self._targets.get(key)
             if held is not None and held.left <= left and held.long == (position.quantity > 0):
@@ -61,8 +61,8 @@ class Remedy:
         for key, target in list(self._targets.items()):
             if target.rule != but:
                 del self._targets[key]
-                if (order := self._engine.orders.get(target.order)) is not None:
-                    self._engine.cancel(order, reason)
+                if (order := self._account.orders.get(target.order)) is not None:
+                    self._account.cancel(order, reason)
 
     def sent(self, order: Order) -> bool:
         """Tell whether an order is one of those that make a position smaller."""
@@ -82,27 +82,27 @@ class Remedy:
 
     def pursue(self, key: str) -> None:
         """Do the next thing for a target that is not reached."""
-        target, engine = self._targets.get(key), self._engine
+        target, account = self._targets.get(key), self._account
         if target is None:
             return
         if (missing := self._missing(key, target)) <= 0:
             del self._targets[key]
             return
-        market = engine.market(key)
-        if market.time < target.after or target.order in engine.orders or market.suspended:
+        market = account.engine.market(key)
+        if market.time < target.after or target.order in account.orders or market.suspended:
             return
-        others = [order for order in engine.orders.values() if order.request.instrument == key]
+        others = [order for order in account.orders.values() if order.request.instrument == key]
         for order in others:
             if order.id not in target.canceled:
                 target.canceled.append(order.id)
-                engine.cancel(order, f"{target.rule}: the position is made smaller")
+                account.cancel(order, f"{target.rule}: the position is made smaller")
         if any(order.is_open for order in others):  # the cancellation travels; what they keep cannot be sold
             return
         target.canceled = []
-        target.order = f"{target.rule}:{key}:{engine.seq}"
+        target.order = f"{target.rule}:{key}:{account.engine.seq}"
         target.after = market.time + SECOND
-        engine.close(key, target.order, target.rule, missing)
+        account.close(key, target.order, target.rule, missing)
 
     def _missing(self, key: str, target: Target) -> int:
-        quantity = self._engine.ledger.positions[key].quantity
+        quantity = self._account.ledger.positions[key].quantity
         return (quantity if target.long else -quantity) - target.left

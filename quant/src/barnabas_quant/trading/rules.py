@@ -2,7 +2,7 @@
 
 A rule is judged by a value against its warning and its critical level. It fires once, escalates once, and clears when
 the value is below its lowest level by the hysteresis, or what it is about is gone. At its critical level it acts, once:
-`remedy.py` reduces or closes positions, `kill` pulls the engine's switch. All of it is told as an Alert.
+`remedy.py` reduces or closes positions, `kill` pulls the account's switch. All of it is told as an Alert.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from barnabas_quant.trading.instruments import share
 from barnabas_quant.trading.remedy import Remedy, Target
 
 if TYPE_CHECKING:
-    from barnabas_quant.trading.engine import Engine
+    from barnabas_quant.trading.account import Account
 
 Action = Literal["none", "reduce", "flatten", "kill"]
 Level = Literal["warning", "critical"]
@@ -136,11 +136,11 @@ class WatchState(msgspec.Struct):
 class Conditions:
     """Know which conditions hold, tell when that changes, and act."""
 
-    def __init__(self, settings: Watch, engine: Engine, state: WatchState) -> None:
+    def __init__(self, settings: Watch, account: Account, state: WatchState) -> None:
         self._settings = settings
-        self._engine = engine
+        self._account = account
         self.active = state.active
-        self.remedy = Remedy(engine, state.targets)
+        self.remedy = Remedy(account, state.targets)
 
     def calm(self, name: str, rule: Rule, subject: str, value: int) -> bool:
         """Tell whether nothing is to be judged: the rule is off, or the value is low and the condition did not hold."""
@@ -168,7 +168,7 @@ class Conditions:
         seen = {**_shown(name, value, limit), **seen}
         self.tell(name, subject, "fired" if active is None else "escalated", level, action, _REASONS[name], seen)
         if action == "kill":
-            self._engine.pull(
+            self._account.pull(
                 f"{name}:{subject}", "the watch", f"{name}: {_REASONS[name]}", self._settings.kill_flattens
             )
         elif action != "none":
@@ -185,13 +185,9 @@ class Conditions:
         reason: str, numbers: dict[str, str],
     ) -> None:  # fmt: skip
         """Tell an Alert."""
-        engine = self._engine
-        engine.add(
-            Alert(
-                seq=engine.seq, time=engine.time, rule=name, subject=subject, state=state, level=level, action=action,
-                reason=reason, numbers=numbers,
-            )
-        )  # fmt: skip
+        self._account.tell(
+            Alert, rule=name, subject=subject, state=state, level=level, action=action, reason=reason, numbers=numbers
+        )
 
 
 def _shown(name: str, value: int, limit: int) -> dict[str, str]:

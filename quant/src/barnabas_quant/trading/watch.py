@@ -1,4 +1,4 @@
-"""What watches the stream: the part of the engine that warns, stops losses and liquidates.
+"""What watches the stream: the part of an account that warns, stops losses and liquidates.
 
 No clock of its own: time is the market's (that of the inputs); what passes where no input comes is told by readings of
 the clock, which count for a venue since its last event and move no other time.
@@ -23,7 +23,7 @@ from barnabas_quant.trading.ledger import Position
 from barnabas_quant.trading.rules import LIQUIDATION, NEVER, Conditions, Rule, Watch, WatchState
 
 if TYPE_CHECKING:
-    from barnabas_quant.trading.engine import Engine
+    from barnabas_quant.trading.account import Account
 
 __all__ = ["Guard", "Rule", "Watch", "WatchState"]
 
@@ -32,11 +32,11 @@ _MAINTENANCE = Rule(critical=1, action="flatten")  # units that are missing
 
 
 class Guard:
-    """Watch one engine."""
+    """Watch one account."""
 
-    def __init__(self, settings: Watch, engine: Engine) -> None:
+    def __init__(self, settings: Watch, account: Account) -> None:
         self.settings = settings
-        self._engine = engine
+        self._account = account
         self._by_price = settings.stop_loss.on or settings.trailing_stop.on
         self._by_account = settings.drawdown.on or settings.exposure.on or settings.concentration.on
         self._dirty: dict[str, None] = {}  # positions that fills have changed
@@ -48,19 +48,19 @@ class Guard:
         for name in list(state.active):
             if name != LIQUIDATION and not getattr(self.settings, name, Rule()).on:
                 del state.active[name]
-        self._conditions = Conditions(self.settings, self._engine, state)
+        self._conditions = Conditions(self.settings, self._account, state)
         self.remedy = self._conditions.remedy
-        self.data = DataRules(self.settings, self._engine, state, self._conditions)
+        self.data = DataRules(self.settings, self._account, state, self._conditions)
         if not self.data.needed:
             state.due = NEVER
         elif state.due == NEVER:
             state.due = 0
 
-    # What the engine tells
+    # What the account tells
 
     def marked(self, key: str, position: Position) -> None:
         """Judge what depends on the price of a position, which has a new one."""
-        instrument = self._engine.instruments[key]
+        instrument = self._account.instruments[key]
         if instrument.leverage and instrument.maintenance:
             self._liquidate(instrument.currency)
         if self._by_price:
@@ -79,11 +79,11 @@ class Guard:
         while self._dirty:
             key = next(iter(self._dirty))
             del self._dirty[key]
-            if not self._engine.ledger.positions[key].quantity:
+            if not self._account.ledger.positions[key].quantity:
                 self.state.best.pop(key, None)
                 for name in ("stop_loss", "trailing_stop", "concentration"):
                     self._conditions.clear(name, key, "the position is closed")
-            instrument = self._engine.instruments[key]
+            instrument = self._account.instruments[key]
             if self._by_account:
                 self._judge_account(instrument.currency)
             if instrument.leverage and instrument.maintenance:
@@ -101,7 +101,7 @@ class Guard:
         """
         self.remedy.withdraw(f"reset by {who}", LIQUIDATION)
         for currency in self.state.peaks:
-            self.state.peaks[currency] = self._engine.equity(currency)
+            self.state.peaks[currency] = self._account.equity(currency)
             self._conditions.clear("drawdown", currency, f"the kill switch was reset by {who}")
 
     def refuses(self, key: str) -> str:
@@ -132,8 +132,8 @@ class Guard:
                 judge("stop_loss", settings.stop_loss, key, value, seen, [key])
 
     def _judge_account(self, currency: str) -> None:
-        ledger, settings, conditions = self._engine.ledger, self.settings, self._conditions
-        equity = self._engine.equity(currency)
+        ledger, settings, conditions = self._account.ledger, self.settings, self._conditions
+        equity = self._account.equity(currency)
         peak = self.state.peaks.get(currency, 0)
         if equity > peak:
             peak = self.state.peaks[currency] = equity
@@ -157,7 +157,7 @@ class Guard:
                 conditions.judge("concentration", settings.concentration, key, value, seen, [key])
 
     def _liquidate(self, currency: str) -> None:
-        ledger, instruments = self._engine.ledger, self._engine.instruments
+        ledger, instruments = self._account.ledger, self._account.instruments
         balance, required, futures = ledger.cash.get(currency, 0), 0, []
         for key in ledger.of_currency(currency):
             position, instrument = ledger.positions[key], instruments[key]
