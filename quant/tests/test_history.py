@@ -28,7 +28,8 @@ from barnabas_quant.history.migrations import adapted, migrations
 from barnabas_quant.history.rows import INTO, TABLES, line, table_and_cells
 from barnabas_quant.model import Gap, Kline, OrderBook, Tick, Trade
 from barnabas_quant.trading import Engine, EngineSettings
-from barnabas_quant.trading.events import Output, Quote, Signal
+from barnabas_quant.trading.events import Open, Output, Quote, Signal
+from barnabas_quant.trading.watch import Rule, Watch
 
 from .conftest import START
 from .stores import ClickHouse
@@ -211,7 +212,7 @@ def test_a_record_that_cannot_be_read_becomes_a_dead_letter(
 
 def test_migrations_are_applied_once(clickhouse: ClickHouse) -> None:
     client = Client(clickhouse.url, 10)
-    every = ["0001_market", "0002_codecs_and_index", "0003_trading"]
+    every = ["0001_market", "0002_codecs_and_index", "0003_trading", "0004_accounts"]
     assert migrate(client) == every
     assert migrate(client) == []
     client.command("INSERT INTO schema_migrations (version, name, checksum) SELECT 1, 'market', 'another'")
@@ -226,9 +227,11 @@ def test_migrations_are_applied_once(clickhouse: ClickHouse) -> None:
 
 
 def test_the_same_files_make_a_replicated_cluster() -> None:
-    market, changes, trading = (migration.statements("prod") for migration in migrations())
-    assert (len(market), len(changes), len(trading)) == (6, 15, 4)
-    for statement in (*market, *trading):
+    market, changes, trading, accounts = (migration.statements("prod") for migration in migrations())
+    assert (len(market), len(changes), len(trading), len(accounts)) == (6, 15, 4, 7)
+    for statement in accounts[:4]:
+        assert statement.splitlines()[-1].startswith("ALTER TABLE ") and "ON CLUSTER 'prod'" in statement
+    for statement in (*market, *trading, *accounts[4:]):
         assert "ON CLUSTER 'prod'" in statement
         assert "ENGINE = ReplicatedReplacingMergeTree" in statement
     for statement in changes:
@@ -318,14 +321,30 @@ def test_clickhouse_stores_the_most_that_a_form_allows(clickhouse: ClickHouse) -
 
 
 def test_clickhouse_stores_what_the_trading_service_tells(clickhouse: ClickHouse) -> None:
-    engine = Engine(EngineSettings(cash={"CNY": 10**14, "USDT": 10**14}, order_type="market"))
+    engine = Engine(
+        EngineSettings(
+            cash={"CNY": 10**14, "USDT": 10**14}, order_type="market", watch=Watch(stop_loss=Rule(warning=10**6)),
+        )
+    )  # fmt: skip
     key = "binance:BTCUSDT"
     told: list[Output] = []
     for event in (
+        Open("o-1", 10**15, "anna"),
         Quote(key, 10**15, 6 * 10**12, 10**8, 6 * 10**12 + 10**6, 10**8),
         Signal(id="s-1", time=10**15, side="BUY", instrument=key, price=6 * 10**12, quantity=10**7, strategy='q"\\'),
         Signal(id="s-2", time=10**15, side="SELL", instrument=key, price=6 * 10**12, quantity=10**8, strategy="\u5747"),
         Signal(id="s-3", time=10**15, side="SELL", instrument=key, price=6 * 10**12, quantity=10**7, strategy=""),
+        Signal(
+            id="s-4",
+            time=10**15,
+            side="BUY",
+            instrument=key,
+            price=6 * 10**12,
+            quantity=10**7,
+            strategy="",
+            account="anna",
+        ),
+        Quote(key, 10**15 + 10**9, 5 * 10**12, 10**8, 5 * 10**12 + 10**6, 10**8),
     ):
         told += engine.process(event)
     client = Client(clickhouse.url, 10)
@@ -342,12 +361,21 @@ def test_clickhouse_stores_what_the_trading_service_tells(clickhouse: ClickHouse
                 )[0].total
             )  # fmt: skip
             fields = json.loads(msgspec.json.encode(output))
+            if "numbers" in fields:
+                stored["numbers"] = json.loads(stored["numbers"])
             if not output.topic.startswith("orders"):  # a strategy's name may hold anything; tables hold text
                 fields.pop("strategy", None)
             for name in stored.keys() & fields.keys():
                 assert _numbers(stored[name]) == _numbers(fields[name]), (table, name)
-    assert counts.keys() == {"orders", "fills", "positions", "equity"}
+    assert counts.keys() == {"orders", "fills", "positions", "equity", "trade_decisions", "risk_alerts", "cash_flows"}
+    owners = client.rows("SELECT groupUniqArray(account)::String AS total FROM equity", Sum)[0].total
+    assert "main" in owners and "anna" in owners
     client.close()
+
+
+def test_what_was_told_before_there_were_accounts_is_of_the_main_one() -> None:
+    old = b'{"seq":1,"time":10,"currency":"USDT","cash":"1","held":"0","positions":"0","equity":"1","peak":"1"}'
+    assert table_and_cells("equity", old) == ("equity", b"1\t10\tmain\tUSDT\t1\t0\t0\t1\t1")
 
 
 def _numbers(held: object) -> object:

@@ -1,4 +1,4 @@
-"""`barnabas-quant trading kill | reset | cancel | place | transfer | status`: a person at the paper account.
+"""`barnabas-quant trading kill | reset | cancel | place | transfer | open | status`: a person at a paper account.
 
 Commands are records of `trade-commands`; what the trading service decided about one stands on `trade-decisions` under
 its id, the record's place. `status` reads the newest records of `equity`, `positions`, `orders` and `trade-decisions`.
@@ -22,9 +22,12 @@ from barnabas_quant.errors import BusError, QuantError, SettingsError, SymbolErr
 from barnabas_quant.model.money import units
 from barnabas_quant.settings import Settings, completed
 from barnabas_quant.trading.events import (
+    EVERY,
+    MAIN,
     Cancel,
     Decision,
     EquityEvent,
+    Open,
     OrderEvent,
     Place,
     PositionEvent,
@@ -35,7 +38,7 @@ from barnabas_quant.trading.inputs import COMMANDS, key_of
 from barnabas_quant.trading.instruments import usual
 from barnabas_quant.trading.orders import OPEN, OrderRequest
 
-Command = Place | Cancel | Switch | Transfer
+Command = Open | Place | Cancel | Switch | Transfer
 
 _PATIENCE = 10.0  # seconds
 
@@ -47,6 +50,9 @@ def add_arguments(command: argparse.ArgumentParser, add_settings: Any) -> None:
     def action(name: str, text: str, told: bool = True) -> argparse.ArgumentParser:
         one = actions.add_parser(name, help=text)
         add_settings(one)
+        if name != "open":
+            more = f", or {EVERY}: all" if name in ("kill", "reset") else ""
+            one.add_argument("--account", default=MAIN, metavar="NAME", help=f"(default {MAIN}){more}")
         if told:
             one.add_argument(
                 "--wait", type=float, default=_PATIENCE, metavar="SECONDS",
@@ -78,9 +84,12 @@ def add_arguments(command: argparse.ArgumentParser, add_settings: Any) -> None:
     one.add_argument("--reduce-only", action="store_true", help="never more than closes the position")
     one.add_argument("--group", default="", metavar="NAME", help="the first fill of a group cancels the others")
     one.add_argument("--strategy", default="", metavar="NAME")
+    one.add_argument("--test", action="store_true", help="only say what would become of it")
     one = action("transfer", "pay money in, or out with a minus")
     one.add_argument("currency", type=str.upper)
     one.add_argument("amount", type=_signed)
+    one = action("open", "open an account, with what accounts begin with")
+    one.add_argument("account", metavar="NAME")
     one = action("status", "equity, positions, open orders and the kill switch", told=False)
     one.add_argument("--json", action="store_true", help="as a JSON document")
 
@@ -92,7 +101,7 @@ def run(options: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     if not kafka_answers(bootstrap) and not kafka_answers(bootstrap):
         raise BusError(f"no Kafka answers at {bootstrap}")
     if options.action == "status":
-        return _show(bootstrap, options.json, out)
+        return _show(bootstrap, options.account, options.json, out)
     command = _command(options, settings.primary)
     decision = _tell(bootstrap, command, options.wait, out)
     if decision is None:
@@ -121,19 +130,22 @@ def _signed(text: str) -> int:
 
 def _command(options: argparse.Namespace, primary: str) -> Command:
     """Make the record. Its id and its time are those of its place on the topic; what stands here counts for nothing."""
+    account = options.account
+    if options.action == "open":
+        return Open("", 0, account)
     if options.action == "kill":
         who = options.who or getpass.getuser()
-        return Switch("", 0, False, who, options.reason, options.flatten)
+        return Switch("", 0, False, who, options.reason, options.flatten, account)
     if options.action == "reset":
         if not options.who.strip():
             raise SettingsError("--who: a person has to reset it")
-        return Switch("", 0, True, options.who, options.reason)
+        return Switch("", 0, True, options.who, options.reason, account=account)
     if options.action == "transfer":
-        return Transfer("", 0, options.currency, options.amount)
+        return Transfer("", 0, options.currency, options.amount, account)
     if options.action == "cancel":
         if not (options.order or options.strategy or options.all):
             raise SettingsError("what is to be canceled? An order's id, --strategy NAME, or --all")
-        return Cancel("", 0, options.order, options.strategy)
+        return Cancel("", 0, options.order, options.strategy, account)
     exchange, colon, symbol = options.symbol.rpartition(":")
     try:
         key = key_of(symbol, exchange if colon else None, primary)
@@ -149,7 +161,7 @@ def _command(options: argparse.Namespace, primary: str) -> Command:
     )  # fmt: skip
     if wrong := request.wrong():
         raise SettingsError(wrong)
-    return Place("", 0, request)
+    return Place("", 0, request, account, options.test)
 
 
 def _tell(bootstrap: str, command: Command, wait: float, out: TextIO) -> Decision | None:
@@ -197,7 +209,7 @@ def _decoded(messages: Iterable[Any], kind: type[Any]) -> Iterator[Any]:
 
 
 class Account(msgspec.Struct):
-    """Hold what the topics say of the account."""
+    """Hold what the topics say of an account."""
 
     trading: bool = True
     switch: str = ""
@@ -208,8 +220,8 @@ class Account(msgspec.Struct):
     """Those that are open."""
 
 
-def read_account(bootstrap: str) -> Account:
-    """Read the newest of everything. Raises BusError."""
+def read_account(bootstrap: str, name: str = MAIN) -> Account:
+    """Read the newest of everything of an account. Raises BusError."""
     ensure_topics(bootstrap, topic_specs((EquityEvent.topic, PositionEvent.topic, OrderEvent.topic, Decision.topic)))
     account = Account()
     equity: dict[str, EquityEvent] = {}
@@ -219,6 +231,8 @@ def read_account(bootstrap: str) -> Account:
     with RangeReader(bootstrap) as reader:
         for message in reader.read(reader.bounds((topic, 0) for topic in kinds)):
             for one in _decoded([message], kinds[str(message.topic())]):
+                if one.account != name:
+                    continue
                 if isinstance(one, EquityEvent):
                     equity[one.currency] = one
                 elif isinstance(one, PositionEvent):
@@ -236,8 +250,8 @@ def read_account(bootstrap: str) -> Account:
     return account
 
 
-def _show(bootstrap: str, as_json: bool, out: TextIO) -> int:
-    account = read_account(bootstrap)
+def _show(bootstrap: str, name: str, as_json: bool, out: TextIO) -> int:
+    account = read_account(bootstrap, name)
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(account)).decode(), file=out)
         return 0

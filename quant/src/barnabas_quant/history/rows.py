@@ -49,6 +49,10 @@ _SIGNED = _Kind('"(-?[0-9]{1,30}+(?:[.][0-9]{1,8}+)?)"', f"an amount below 10^30
 _REASON = _Kind(
     r'"((?:[^"\\\x00-\x1f]|\\.){0,1000}+)"', "text of up to 1000 bytes"
 )  # its escapes are ClickHouse's, too
+_NUMBERS = _Kind(
+    r'(\{(?:"[a-zA-Z0-9_.:-]{1,60}":"[^"\\\x00-\x1f]{0,100}"(?:,(?="))?){0,40}\})',
+    "an object of text, without backslashes",
+)
 _TEXT = _Kind(r'"([^"\\\x00-\x1f\x7f]{0,1000})"', "up to 1000 bytes of text without quotes and backslashes")
 
 
@@ -87,7 +91,7 @@ class Table:
         """Decode a record and write it in the form that matches. Raises ValueError with what is wrong with it."""
         try:
             decoded = msgspec.to_builtins(self._decode(value))
-            fields: dict[str, Any] = {name: decoded[name] for name in self.kinds}
+            fields: dict[str, Any] = {name: {**_DEFAULTS, **decoded}[name] for name in self.kinds}
         except KeyError as error:
             raise ValueError(f"it lacks {error}") from error
         except UnicodeDecodeError as error:
@@ -103,6 +107,8 @@ class Table:
                 raise ValueError(f"{name} is to be {kind.words}, not {str(fields[name])[:200]}")
         return msgspec.json.encode(fields)
 
+
+_DEFAULTS = {"account": "main"}  # what records from before there were accounts do not say
 
 _DECIMALS = (_PRICE, _SIZE, _PRICE.or_null(), _SIZE.or_null())
 
@@ -148,28 +154,46 @@ _tables = {
     # What the trading service tells; its types (trading/events.py) lie above the history, so fields say what they are.
     "orders": (
         Table(
-            "orders", dict[str, Any], seq=_ID, time=_TIME, order=_NAME, instrument=_NAME, step=_NAME, status=_NAME,
-            side=_word("BUY", "SELL"), type=_NAME, quantity=_SIZE, filled=_SIZE, price=_SIZE.or_null(),
+            "orders", dict[str, Any], seq=_ID, time=_TIME, account=_NAME, order=_NAME, instrument=_NAME, step=_NAME,
+            status=_NAME, side=_word("BUY", "SELL"), type=_NAME, quantity=_SIZE, filled=_SIZE, price=_SIZE.or_null(),
             trigger=_SIZE.or_null(), time_in_force=_NAME, strategy=_REASON, reason=_REASON,
         ),
     ),
     "fills": (
         Table(
-            "fills", dict[str, Any], seq=_ID, time=_TIME, fill=_NAME, order=_NAME, instrument=_NAME,
+            "fills", dict[str, Any], seq=_ID, time=_TIME, account=_NAME, fill=_NAME, order=_NAME, instrument=_NAME,
             side=_word("BUY", "SELL"), price=_SIZE, quantity=_SIZE, fee=_SIGNED, taxes=_SIGNED, currency=_NAME,
             liquidity=_NAME, slippage=_SIGNED, strategy=_REASON,
         ),
     ),
     "positions": (
         Table(
-            "positions", dict[str, Any], seq=_ID, time=_TIME, instrument=_NAME, quantity=_SIGNED, available=_SIGNED,
-            average_price=_SIZE, realized=_SIGNED, fees=_SIGNED,
+            "positions", dict[str, Any], seq=_ID, time=_TIME, account=_NAME, instrument=_NAME, quantity=_SIGNED,
+            available=_SIGNED, average_price=_SIZE, realized=_SIGNED, fees=_SIGNED,
         ),
     ),
     "equity": (
         Table(
-            "equity", dict[str, Any], seq=_ID, time=_TIME, currency=_NAME, cash=_SIGNED, held=_SIGNED,
+            "equity", dict[str, Any], seq=_ID, time=_TIME, account=_NAME, currency=_NAME, cash=_SIGNED, held=_SIGNED,
             positions=_SIGNED, equity=_SIGNED, peak=_SIGNED,
+        ),
+    ),
+    "trade-decisions": (
+        Table(
+            "trade_decisions", dict[str, Any], seq=_ID, time=_TIME, account=_NAME, subject=_NAME, verdict=_NAME,
+            rule=_REASON, reason=_REASON, numbers=_NUMBERS, order=_REASON, strategy=_REASON,
+        ),
+    ),
+    "risk-alerts": (
+        Table(
+            "risk_alerts", dict[str, Any], seq=_ID, time=_TIME, account=_NAME, rule=_NAME, subject=_NAME, state=_NAME,
+            level=_NAME, action=_NAME, reason=_REASON, numbers=_NUMBERS,
+        ),
+    ),
+    "cash-flows": (
+        Table(
+            "cash_flows", dict[str, Any], seq=_ID, time=_TIME, account=_NAME, kind=_NAME, currency=_NAME,
+            amount=_SIGNED, instrument=_REASON, numbers=_NUMBERS,
         ),
     ),
 }  # fmt: skip
@@ -177,7 +201,10 @@ _tables = {
 TABLES = {topic: tuple(table.name for table in tables) for topic, tables in _tables.items()}
 """The tables that a topic's records go to."""
 
-INTO = {table.name: f"{table.name} (`{'`, `'.join(table.columns)}`)" for tables in _tables.values() for table in tables}
+COLUMNS = {table.name: table.columns for tables in _tables.values() for table in tables}
+"""The columns of a table in the order of its lines; the last four say where a row came from."""
+
+INTO = {name: f"{name} (`{'`, `'.join(columns)}`)" for name, columns in COLUMNS.items()}
 """A table with its columns in the order of its lines, as an INSERT names them."""
 
 

@@ -28,7 +28,6 @@ from barnabas_quant.trading.events import (
     Bar,
     Cancel,
     Clock,
-    Decision,
     Depth,
     Funding,
     Input,
@@ -362,17 +361,13 @@ class Engine:
         """Give the account that is asked; None, told, where there is none of that name."""
         account = self.accounts.get(event.account)
         if account is None:
-            strategy = event.strategy if isinstance(event, Signal) else ""
-            self._refuse(event.id, event.account, "there is no account of this name; open it first", strategy)
+            self._unknown(event)
         return account
 
-    def _refuse(self, id: str, account: str, reason: str, strategy: str = "") -> None:
-        self.add(
-            Decision(
-                seq=self.seq, time=self.time, account=account, subject=id, verdict="rejected", rule="account",
-                reason=reason, numbers={}, order="", strategy=strategy,
-            )
-        )  # fmt: skip
+    def _unknown(self, event: Signal | Place | Cancel | Transfer | Switch) -> None:
+        strategy = event.strategy if isinstance(event, Signal) else ""
+        reason = f"there is no account {event.account[:60]!r}; open it first"
+        self.main.decide(event.id, strategy, "rejected", "account", reason)
 
     def _signal(self, event: Signal) -> None:
         if (account := self._asked(event)) is not None:
@@ -382,11 +377,11 @@ class Engine:
         self.main.decide(event.id, "", "rejected", "record", event.reason)
 
     def _open(self, event: Open) -> None:
-        if event.account in self.accounts:
-            self._refuse(event.id, event.account, "it is open")
+        if (account := self.accounts.get(event.account)) is not None:
+            account.decide(event.id, "", "rejected", "account", "it is open")
         elif not _ACCOUNT.match(event.account):
             reason = f"2 to 32 of a-z, 0-9, dot, dash and underscore, a letter first; not {event.account[:60]!r}"
-            self._refuse(event.id, MAIN, reason)
+            self.main.decide(event.id, "", "rejected", "account", reason)
         else:
             account = self.accounts[event.account] = Account(event.account, self)
             account.open(event.id)
@@ -403,7 +398,7 @@ class Engine:
         chosen = list(self.accounts.values()) if event.account == EVERY else [self.accounts.get(event.account)]
         for account in chosen:
             if account is None:
-                self._refuse(event.id, event.account, "there is no account of this name")
+                self._unknown(event)
             else:
                 account.switch(event)
 
