@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from barnabas_quant.backtest.run import Loop
 from barnabas_quant.model.intervals import DAY, MINUTE, SECOND
 from barnabas_quant.model.money import ONE, units
 from barnabas_quant.strategies import Host, Strategy, StrategyError
@@ -20,7 +21,9 @@ from barnabas_quant.strategies.host import HostState
 from barnabas_quant.strategies.ma_cross import MaCross
 from barnabas_quant.strategies.macd import MacdCross
 from barnabas_quant.strategies.pair import Pair
-from barnabas_quant.trading.events import Depth, Print, Signal
+from barnabas_quant.trading import Engine, EngineSettings
+from barnabas_quant.trading.events import Depth, OrderEvent, Print, Signal
+from barnabas_quant.trading.limits import Limits
 
 from ..analysis.common import recording
 from .common import BEGIN, BTC, ETH, FIVE, KEYS, Desk, bars, filled, make, market, signals
@@ -332,6 +335,41 @@ def test_a_grid_asks_again_the_next_day_for_what_was_not_filled() -> None:
     assert [one.side for one in signals(host.process(trade(10_000, day=1)))] == ["SELL"]
     assert not host.process(trade(10_000, day=1))
     assert [one.side for one in signals(host.process(trade(10_000, day=2)))] == ["SELL"]
+
+
+def traded(events: Any, **settings: Any) -> list[tuple[str, str, str | None]]:
+    """Run a grid on the engine; give side, what happened, and the price of each order but for its beginnings."""
+    said: list[Any] = []
+    engine = Engine(EngineSettings(cash={"USDT": 10_000 * ONE}, **settings))
+    Loop(grid(centre="100"), engine, said.append).run(events)
+    orders = [each for each in said if isinstance(each, OrderEvent) and each.step not in ("new", "submit")]
+    return [(each.side, each.step, each.price) for each in orders]
+
+
+def test_a_grid_asks_again_for_a_purchase_that_was_denied() -> None:
+    events = [trade(cents) for cents in (9_950, 9_900, 9_950, 9_900)]
+    assert traded(events, limits=Limits(order_quantity=ONE)) == [("BUY", "deny", "99")] * 2
+    assert traded(events) == [("BUY", "accept", "99")]  # it stands, so there is nothing to ask again
+
+
+def test_a_grid_waits_for_an_order_that_stands_for_days() -> None:
+    """What is good till canceled is not taken for gone overnight; its line is known by its price."""
+    fall = [trade(9_950), trade(9_750), trade(9_950)]  # both are asked for, neither is filled at these small sizes
+    events = [msgspec.structs.replace(each, size=1) for each in fall]
+    events += [msgspec.structs.replace(trade(cents, day=1), size=1) for cents in (9_950, 9_750, 9_950)]
+    orders = traded(events, time_in_force="GTC")
+    assert [each for each in orders if each[1] == "accept"] == [("BUY", "accept", "99"), ("BUY", "accept", "98")]
+    orders = traded(events, time_in_force="DAY")
+    assert len([each for each in orders if each[1] == "accept"]) == 4
+
+
+def test_a_grid_sells_again_what_was_left_when_the_order_ended() -> None:
+    rise = [trade(9_950), *[trade(9_900)] * 4, msgspec.structs.replace(trade(10_000), size=1)]
+    rise += [trade(9_950, day=1), trade(10_000, day=1), trade(10_001, day=1), trade(10_001, day=1)]
+    orders = [each for each in traded(rise) if each[0] == "SELL"]
+    assert ("SELL", "expire", "100") in orders
+    assert orders[-1] == ("SELL", "complete", "100")
+    assert [each[1] for each in orders].count("accept") == 2
 
 
 def test_a_grid_on_bars_hears_no_trades() -> None:

@@ -1,8 +1,9 @@
 """The loop of a backtest: market events through the trading engine and the strategies, in one order.
 
-An event goes to the engine first: what rested at the venue is filled by it. Then the strategies hear those fills, then
-the event itself, and what they want goes to the engine at once (or `delay` later, as a signal that travels). So nothing
-is known to anybody before the event that tells it; an order that a bar's close calls for meets the next bar.
+An event goes to the engine first: what rested at the venue is filled by it. Then the strategies hear what became of
+their orders, in the order in which the engine told it, then the event itself, and what they want goes to the engine at
+once (or `delay` later, as a signal that travels). So nothing is known to anybody before the event that tells it; an
+order that a bar's close calls for meets the next bar.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 
 from barnabas_quant.strategies.host import Failure, Host
 from barnabas_quant.trading.engine import Engine
-from barnabas_quant.trading.events import Fill, MarketEvent, Output, Signal
+from barnabas_quant.trading.events import Decision, Fill, MarketEvent, OrderEvent, Output, Signal
 
 Collect = Callable[[Output | Signal | Failure], None]
 
@@ -34,26 +35,32 @@ class Loop:
         self._begin = begin
         self._signals = 0
         self._travelling: deque[Signal] = deque()
+        self._heard = {kind for kind in (Fill, OrderEvent, Decision) if host.hears(kind)}
 
     def run(self, events: Iterable[MarketEvent]) -> int:
         """Run over all events; give how many they were."""
         engine, host, collect = self.engine.process, self.host.process, self._collect
-        travelling = self._travelling
+        travelling, heard, delay = self._travelling, self._heard, self._delay
         count = 0
-        self._tell(self.host.start())
+        self._note(self.host.start())
+        self._arrive(self.engine.time)
         for event in events:
             count += 1
-            if travelling and travelling[0].time + self._delay <= event.time:
+            if travelling and travelling[0].time + delay <= event.time:
                 self._arrive(event.time)
             for output in engine(event):
                 collect(output)
-                if type(output) is Fill:
-                    self._tell(host(output))
+                if type(output) in heard:
+                    self._note(host(output))  # type: ignore[arg-type]
+            if travelling and not delay:
+                self._arrive(self.engine.time)
             if said := host(event):
-                self._tell(said)
+                self._note(said)
+                if not delay:
+                    self._arrive(self.engine.time)
         return count
 
-    def _tell(self, said: Iterable[Signal | Failure]) -> None:
+    def _note(self, said: Iterable[Signal | Failure]) -> None:
         for one in said:
             if isinstance(one, Signal):
                 if one.time < self._begin:
@@ -62,16 +69,14 @@ class Loop:
                 self._signals += 1
                 self._travelling.append(one)
             self._collect(one)
-        if not self._delay:
-            self._arrive(self.engine.time)
 
     def _arrive(self, time: int) -> None:
+        """Hand the engine the signals that are there by a time; what is wanted because of its answers comes behind."""
         while self._travelling and self._travelling[0].time + self._delay <= time:
             signal = self._travelling.popleft()
-            fills: list[Fill] = []
-            for output in self.engine.process(signal):
+            outputs = self.engine.process(signal)
+            for output in outputs:
                 self._collect(output)
-                if type(output) is Fill:
-                    fills.append(output)
-            for fill in fills:
-                self._tell(self.host.process(fill))
+            for output in outputs:
+                if type(output) in self._heard:
+                    self._note(self.host.process(output))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The strategies' service: the market and their own fills in, records of trade-signal out.
+"""The strategies' service: the market and what became of their orders in, records of trade-signal out.
 
 It is a shell around a host of strategies (docs/trading.md): the journal keeps the order of what they heard, so after a
 SIGKILL they go on as if nothing had been, and no signal is given twice. The text of a user's file is among the settings
@@ -26,9 +26,10 @@ from barnabas_quant.service import Context
 from barnabas_quant.settings import Settings, StrategySettings
 from barnabas_quant.strategies.base import Strategy
 from barnabas_quant.strategies.catalog import make_strategy, read_source
+from barnabas_quant.strategies.hearing import heard_of
 from barnabas_quant.strategies.host import Call, Failure, Host, HostState, SaveFailed, TookTooLong, straight
-from barnabas_quant.trading.events import Bar, Clock, Depth, Fill, Print, Quote, Signal
-from barnabas_quant.trading.inputs import inputs_of, key_of, write_signal
+from barnabas_quant.trading.events import Bar, Decision, Depth, Fill, OrderEvent, Print, Quote, Signal
+from barnabas_quant.trading.inputs import key_of, write_signal
 from barnabas_quant.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ _TOPICS: dict[type, tuple[str, ...]] = {
     Print: (Trade.topic, Stock.topic),
     Bar: (Kline.topic,),
     Depth: (OrderBook.topic,),
+    OrderEvent: (OrderEvent.topic,),
+    Decision: (Decision.topic,),
 }
 
 
@@ -55,7 +58,7 @@ def make_host(chosen: Chosen, call: Call = straight) -> Host:
     made: list[Strategy] = []
     for each in chosen.strategies:
         keys = [symbol if ":" in symbol else key_of(symbol, None, chosen.primary) for symbol in each.symbols]
-        made.append(make_strategy(each.name, keys, each.parameters, chosen.sources.get(each.name)))
+        made.append(make_strategy(each.name, keys, each.parameters, chosen.sources.get(each.name), each.alias))
     return Host(made, call)
 
 
@@ -103,13 +106,12 @@ class StrategiesService(JournaledService):
 
     def take(self, message: Message) -> list[Said]:
         said: list[Said] = []
-        found = inputs_of(
+        found = heard_of(
             str(message.topic()), bytes(message.value() or b""), int(message.timestamp()[1]),
             int(message.partition() or 0), int(message.offset() or 0), self._primary,
         )  # fmt: skip
         for event in found:
-            if isinstance(event, Quote | Print | Bar | Depth | Fill | Clock):
-                said += self._said_by(self._host.process(event))
+            said += self._said_by(self._host.process(event))
         return said
 
     def save(self) -> bytes:

@@ -14,7 +14,8 @@
 
 A strategy has no clock, no randomness and no I/O of its own: `self.time` is that of the last event. So it decides the
 same live, in a replay and in a backtest. What it wants is a signal; whether an order comes of it is the trading
-engine's affair, and it hears of its fills through `on_fill`. Amounts are units of 10^-8 (`model/money.py`).
+engine's affair: it hears of its fills through `on_fill`, of all that happens to its orders through `on_order`, and of
+signals that no order was made of through `on_refusal`. Amounts are units of 10^-8 (`model/money.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import msgspec
 
 from barnabas_quant.errors import SettingsError, StateError
 from barnabas_quant.model.money import LIMIT, units
-from barnabas_quant.trading.events import Bar, Depth, Fill, Print, Quote, Signal
+from barnabas_quant.trading.events import Bar, Decision, Depth, Fill, OrderEvent, Print, Quote, Signal
 from barnabas_quant.trading.orders import Side
 
 FLOOD = 1000
@@ -49,7 +50,7 @@ class Strategy:
     """Be the base of all strategies. A method that is not overridden costs nothing: its events are not even made."""
 
     name: ClassVar[str]
-    """What its signals are called by: MA_CROSS."""
+    """What it is called: MA_CROSS."""
     summary: ClassVar[str] = ""
 
     class Parameters(msgspec.Struct, forbid_unknown_fields=True):
@@ -61,6 +62,8 @@ class Strategy:
         if not self.instruments:
             raise StrategyError(f"{self.name}: it is given no instrument")
         self.parameters = self._read(parameters or {})
+        self.alias = self.name
+        """What its signals are called by: its name, unless the settings say otherwise, as the same may run twice."""
         self.time = 0
         """Of the last event, microseconds since 1970 UTC."""
         self.positions: dict[str, int] = {}
@@ -126,6 +129,19 @@ class Strategy:
     def on_fill(self, fill: Fill) -> None:
         """Hear that an order of this strategy's was filled, wholly or in part."""
 
+    def on_order(self, order: OrderEvent) -> None:
+        """Hear what happened to an order of this strategy's: made, denied, accepted, filled, canceled, ...
+
+        `order.order` is its id, `step` led to `status` (`trading/orders.py`); amounts are decimal text. A fill is told
+        here first, then to `on_fill`, and only that has moved `positions`.
+        """
+
+    def on_refusal(self, decision: Decision) -> None:
+        """Hear that no order was made of a signal: it was stale, less than a lot, of an unknown symbol.
+
+        What is refused later is an event of the order's: `deny` by the limits, `reject` by the venue.
+        """
+
     def on_timer(self, time: int) -> None:
         """Hear that a minute of the stream's time has begun."""
 
@@ -155,7 +171,7 @@ class Strategy:
         self._signals.append(
             Signal(
                 id="", time=self.time, side=side, instrument=instrument, price=price, quantity=quantity,
-                strategy=self.name,
+                strategy=self.alias,
             )
         )  # fmt: skip
 

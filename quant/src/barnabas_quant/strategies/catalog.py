@@ -55,16 +55,22 @@ def find_strategy(name: str, source: str | None = None) -> type[Strategy]:
 
 
 def make_strategy(
-    name: str, instruments: Sequence[str], parameters: Mapping[str, Any], source: str | None = None
-) -> Strategy:
-    """Make a strategy by its name, or that of a file, for instruments. Raises StrategyError."""
+    name: str, instruments: Sequence[str], parameters: Mapping[str, Any], source: str | None = None,
+    alias: str | None = None,
+) -> Strategy:  # fmt: skip
+    """Make a strategy by its name, or that of a file, for instruments; `alias`: what its signals are called by.
+
+    Raises StrategyError.
+    """
     kind = find_strategy(name, source)
     try:
-        return kind(instruments, parameters)
+        made = kind(instruments, parameters)
+        made.alias = alias or made.name
     except StrategyError as error:
         raise StrategyError(f"{name}: {error}" if name.endswith(".py") else str(error)) from error
     except Exception as error:  # whatever a user's class raises
         raise StrategyError(f"{name}: {_where(error, name)}{type(error).__name__}: {error}") from error
+    return made
 
 
 def read_source(name: str) -> str:

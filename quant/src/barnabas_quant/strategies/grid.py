@@ -1,8 +1,9 @@
 """GRID: lines at fixed steps around a centre; buy when the price falls to a line, sell that one step higher.
 
 Each line is free, being bought, held or being sold; the price starts a purchase or a sale, and only a fill completes
-it. So each line holds at most one volume at a time, however often the price crosses it. What was asked for and not
-filled by the end of the day (UTC) is taken for gone, as a DAY order then is, and may be asked for again.
+it. So each line holds at most one volume at a time, however often the price crosses it. A purchase that ends without
+being filled frees its line, a sale that expires or is canceled is asked for again. What was asked for and is not heard
+of as an open order, a sale that is refused among it, is taken for gone at the end of the day (UTC).
 Source: the rule of exchanges' spot grid bots (Binance Academy, "What Is Grid Trading?"); no claim that it pays: it
 earns where prices go to and fro, and holds everything bought where they fall.
 """
@@ -18,7 +19,8 @@ from barnabas_quant.model.intervals import DAY
 from barnabas_quant.model.money import DecimalText, units
 from barnabas_quant.strategies.bars import check_interval, is_taken
 from barnabas_quant.strategies.base import Strategy, some
-from barnabas_quant.trading.events import Bar, Fill, Print
+from barnabas_quant.trading.events import Bar, Fill, OrderEvent, Print
+from barnabas_quant.trading.orders import OPEN
 
 _WHOLE = 10_000  # hundredths of a percent
 
@@ -31,7 +33,9 @@ class Line(msgspec.Struct):
     """On which it was asked for."""
     quantity: int = 0
     order: str = ""
-    """Which order fills it: known with its first fill."""
+    """Which order fills it: known with the first that is told of it."""
+    open: bool = False
+    """Whether that order was told to be open: then it is not gone before that is told, too."""
 
 
 class Grid(msgspec.Struct):
@@ -90,7 +94,7 @@ class GridStrategy(Strategy):
         if grid is None:
             return
         buys = fill.side == "BUY"
-        found = _line_of(grid, fill.order, buys)
+        found = self._line_of(grid, fill.order, buys)
         if found is None:  # a fill of an order that was taken for gone: `positions` has it, no line does
             return
         line = grid.lines[found]
@@ -100,6 +104,23 @@ class GridStrategy(Strategy):
             line.state = "held"
         elif line.quantity <= 0:
             del grid.lines[found]
+
+    def on_order(self, order: OrderEvent) -> None:
+        grid = self.grids.get(order.instrument)
+        if grid is None or order.status == "filled":  # that is the fill's affair
+            return
+        buys = order.side == "BUY"
+        found = self._line_of(grid, order.order, buys, order.price)
+        if found is None:
+            return
+        line = grid.lines[found]
+        line.order, line.open = order.order, order.status in OPEN
+        if line.open:
+            return
+        if line.quantity <= 0:
+            del grid.lines[found]
+        elif order.status in ("canceled", "expired"):  # one that was refused would be refused at the next price, too
+            line.state = "held"
 
     def _move(self, key: str, price: int, interval: str) -> None:
         chosen = self.parameters
@@ -111,13 +132,13 @@ class GridStrategy(Strategy):
         day = self.time // DAY
         for number in sorted(grid.lines):
             line = grid.lines[number]
-            if line.day < day and line.state != "held":
+            if line.day < day and line.state != "held" and not line.open:
                 if line.quantity <= 0:
                     del grid.lines[number]
                     continue
                 line.state = "held"
             if line.state == "held" and price >= (target := self._price(grid, number + 1)):
-                line.state, line.day, line.order = "selling", day, ""
+                line.state, line.day, line.order, line.open = "selling", day, "", False
                 self.sell(key, line.quantity, target)
         for number in range(chosen.lines - 1, -chosen.lines - 1, -1):
             at = self._price(grid, number)
@@ -128,16 +149,19 @@ class GridStrategy(Strategy):
     def _price(self, grid: Grid, number: int) -> int:
         return grid.centre * (_WHOLE + number * int(self.parameters.step)) // _WHOLE
 
+    def _line_of(self, grid: Grid, order: str, buys: bool, price: str | None = None) -> int | None:
+        """Give the line that an order belongs to: the one that has heard of it, else one that waits for an order.
 
-def _line_of(grid: Grid, order: str, buys: bool) -> int | None:
-    """Give the line that an order belongs to: the one that it has filled before, else the first that waits for it.
-
-    Of purchases the highest is the first that the market reaches, of sales the lowest.
-    """
-    waiting = []
-    for number, line in grid.lines.items():
-        if line.order == order:
-            return number
-        if line.state == ("buying" if buys else "selling") and not line.order:
-            waiting.append(number)
-    return (max if buys else min)(waiting, default=None)
+        That is the one whose price the order has, but for the rounding to ticks. Where that is not known: of purchases
+        the highest is the first that is asked for and that the market reaches, of sales the lowest.
+        """
+        waiting = []
+        for number, line in grid.lines.items():
+            if line.order == order:
+                return number
+            if line.state == ("buying" if buys else "selling") and not line.order:
+                waiting.append(number)
+        if price is not None:
+            asked, step = units(price), self._price(grid, 1) - grid.centre
+            waiting = [n for n in waiting if 2 * abs(self._price(grid, n if buys else n + 1) - asked) < step]
+        return (max if buys else min)(waiting, default=None)

@@ -1,8 +1,8 @@
-"""Run strategies on a stream of inputs: market events and fills in, signals out; an exception ends its strategy only.
+"""Run strategies on a stream of inputs: the market and what becomes of their orders in, signals out.
 
 Deterministic, as the trading engine: the time is that of the events. A strategy that raises, takes too long over an
-event or floods signals is stopped, and that is an output, too: a `Failure` with the traceback. How long is too long
-depends on the machine: so that is not decided here but by who makes the calls (`Call`), and it is an input that
+event or floods signals is stopped, alone, and that is an output, too: a `Failure` with the traceback. How long is too
+long depends on the machine: so that is not decided here but by who makes the calls (`Call`), and it is an input that
 the service's journal keeps.
 """
 
@@ -19,11 +19,31 @@ import msgspec
 from barnabas_quant.model.intervals import MINUTE, SECOND
 from barnabas_quant.model.money import units
 from barnabas_quant.strategies.base import FLOOD, Strategy, StrategyError
-from barnabas_quant.trading.events import Bar, Clock, Depth, Fill, MarketEvent, Print, Quote, Signal
+from barnabas_quant.trading.events import (
+    MAIN,
+    Bar,
+    Clock,
+    Decision,
+    Depth,
+    Fill,
+    MarketEvent,
+    OrderEvent,
+    Print,
+    Quote,
+    Signal,
+)  # fmt: skip
+
+Answer = Fill | OrderEvent | Decision
+"""What the engine tells of an order or a signal: for the strategy that it is of."""
+Heard = MarketEvent | Answer | Clock
 
 _METHODS: dict[type, str] = {
-    Quote: "on_tick", Print: "on_trade", Bar: "on_bar", Depth: "on_book", Fill: "on_fill",
+    Quote: "on_tick", Print: "on_trade", Bar: "on_bar", Depth: "on_book", Fill: "on_fill", OrderEvent: "on_order",
+    Decision: "on_refusal",
 }  # fmt: skip
+_ANSWERS = frozenset({Fill, OrderEvent, Decision})
+_WITHOUT_ORDER = frozenset({"symbol", "stale", "size", "request", "duplicate"})
+"""Rules by which the engine refuses a signal before there is an order; what comes after is told as an OrderEvent."""
 
 
 Call = Callable[[str, Callable[..., None], tuple[Any, ...]], None]
@@ -36,6 +56,10 @@ class TookTooLong(BaseException):
     def __init__(self, reason: str, trace: str) -> None:
         super().__init__(reason)
         self.reason, self.trace = reason, trace
+
+
+_Hearing = tuple[Strategy, frozenset[str], Callable[[Any], None]]
+"""A strategy, its instruments, its method."""
 
 
 def straight(strategy: str, method: Callable[..., None], given: tuple[Any, ...]) -> None:
@@ -87,18 +111,21 @@ class Host:
     """Hold strategies; give what each event makes them want."""
 
     def __init__(self, strategies: Iterable[Strategy], call: Call = straight) -> None:
-        """Take strategies, no two of one name, and what makes the calls. Raises StrategyError."""
+        """Take strategies, no two of one alias, and what makes the calls. Raises StrategyError."""
         self._make_call = call
         self.strategies: dict[str, Strategy] = {}
         self.time = 0
         self._minute = 0
-        self._hear: dict[type, list[tuple[Strategy, frozenset[str], Callable[[Any], None]]]] = {}
+        self._hear: dict[type, list[_Hearing]] = {}
         self._recent: dict[str, list[int]] = {}
         self._stopped: list[str] = []
         for strategy in strategies:
-            if strategy.name in self.strategies:
-                raise StrategyError(f"two strategies are called {strategy.name}: their signals could not be told apart")
-            self.strategies[strategy.name] = strategy
+            if strategy.alias in self.strategies:
+                raise StrategyError(
+                    f"two strategies are called {strategy.alias}: their signals could not be told apart; "
+                    "give one of them an alias"
+                )
+            self.strategies[strategy.alias] = strategy
         self._wire()
 
     def start(self) -> list[Signal | Failure]:
@@ -148,7 +175,7 @@ class Host:
             self._stop(self.strategies[name], reason, trace, out)
         return out
 
-    def process(self, event: MarketEvent | Fill | Clock) -> Sequence[Signal | Failure]:
+    def process(self, event: Heard) -> Sequence[Signal | Failure]:
         """Hand one event to all that hear it; give their signals in the order of the strategies."""
         time = event.time
         if time > self.time:
@@ -159,13 +186,12 @@ class Host:
             self._timers(out)
         if not hearing:
             return out
+        if type(event) in _ANSWERS:
+            self._answer(event, hearing, out)  # type: ignore[arg-type]
+            return out
         instrument = event.instrument  # type: ignore[union-attr]  # a clock's reading is heard by nobody
         for strategy, instruments, method in hearing:
-            if instrument in instruments and strategy.name in self.strategies:
-                if type(event) is Fill:
-                    if event.strategy != strategy.name:
-                        continue
-                    _count(strategy, event)
+            if instrument in instruments and strategy.alias in self.strategies:
                 self._call(strategy, method, (event,), out)
         return out
 
@@ -182,11 +208,26 @@ class Host:
             ]
         self._timed = [s for s in self.strategies.values() if type(s).on_timer is not Strategy.on_timer]
 
+    def _answer(self, event: Answer, hearing: Sequence[_Hearing], out: list[Signal | Failure]) -> None:
+        """Hand what the engine tells to the strategy that it is of: another account's may be called the same."""
+        if event.account != MAIN:
+            return
+        if isinstance(event, Decision) and (event.verdict != "rejected" or event.rule not in _WITHOUT_ORDER):
+            return
+        for strategy, instruments, method in hearing:
+            if event.strategy != strategy.alias or strategy.alias not in self.strategies:
+                continue
+            if not isinstance(event, Decision) and event.instrument not in instruments:
+                continue
+            if isinstance(event, Fill):
+                _count(strategy, event)
+            self._call(strategy, method, (event,), out)
+
     def _timers(self, out: list[Signal | Failure]) -> None:
         begun = self.time // MINUTE * MINUTE
         if self._minute:
             for strategy in self._timed:
-                if strategy.name in self.strategies:
+                if strategy.alias in self.strategies:
                     self._call(strategy, strategy.on_timer, (begun,), out)
         self._minute = begun + MINUTE
 
@@ -195,7 +236,7 @@ class Host:
     ) -> None:
         strategy.time = self.time
         try:
-            self._make_call(strategy.name, method, given)
+            self._make_call(strategy.alias, method, given)
         except KeyboardInterrupt:
             raise
         except TookTooLong as error:
@@ -207,18 +248,18 @@ class Host:
             self._stop(strategy, _reason(error), trace_of(error), out)
             return
         if signals := strategy.take_signals():
-            recent = [t for t in self._recent.get(strategy.name, ()) if t > self.time - SECOND]
+            recent = [t for t in self._recent.get(strategy.alias, ()) if t > self.time - SECOND]
             recent += [self.time] * len(signals)
-            self._recent[strategy.name] = recent
+            self._recent[strategy.alias] = recent
             if len(recent) > FLOOD:
                 self._stop(strategy, f"more than {FLOOD} signals within a second", "", out)
             else:
                 out += signals
 
     def _stop(self, strategy: Strategy, reason: str, trace: str, out: list[Signal | Failure]) -> None:
-        del self.strategies[strategy.name]
-        self._stopped.append(strategy.name)
-        out.append(Failure(strategy=strategy.name, time=self.time, reason=reason, traceback=trace))
+        del self.strategies[strategy.alias]
+        self._stopped.append(strategy.alias)
+        out.append(Failure(strategy=strategy.alias, time=self.time, reason=reason, traceback=trace))
 
 
 def _count(strategy: Strategy, fill: Fill) -> None:
@@ -236,7 +277,7 @@ def _save(strategy: Strategy) -> StrategyState:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a user's program raises
-        raise SaveFailed(strategy.name, f"saving: {_reason(error)}", trace_of(error)) from error
+        raise SaveFailed(strategy.alias, f"saving: {_reason(error)}", trace_of(error)) from error
     return StrategyState(strategy.positions, state)
 
 
