@@ -1,9 +1,12 @@
 """Delivering alerts to where people see them: a webhook, a mailbox. Each place has a thread and a queue of its own.
 
 A place that does not answer is tried again, ever more slowly, and holds up nobody but itself: what waits for it is
-bounded, the oldest goes first, and the log says so. What was refused for good (an address that is none, a request that
-the other side calls wrong) is not tried again. What waits lives in memory: on an orderly end it is given a few seconds;
-a SIGKILL loses it, the records stay on their topic.
+bounded, the oldest goes first, and the log says so. Only one that is well is waited for, a moment, when too much comes
+at once. What was refused for good (an address that is none, a request that the other side calls wrong) is not tried
+again.
+
+What waits lives in memory, and on its topic: a place says which offsets wait for it (`held`), and whoever reads the
+topic commits nothing beyond them. So what an end or a SIGKILL leaves undelivered is read and delivered again.
 """
 
 from __future__ import annotations
@@ -12,10 +15,11 @@ import logging
 import smtplib
 import ssl
 import threading
-from collections import deque
 from collections.abc import Sequence
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from hashlib import blake2b
+from itertools import islice
 
 import httpx
 import msgspec
@@ -28,16 +32,23 @@ log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 60.0  # seconds
 _IN_ONE_MAIL = 50
+_PATIENCE = 0.5  # seconds that a place which is well is waited for, at a notice, where too many wait
 
 
 class Notice(msgspec.Struct, frozen=True):
     """Hold what is delivered: the record as it stands on its topic, and what people read of it."""
 
-    id: str
-    """The record's place, `topic-partition-offset`: the same notice has the same id however often it comes."""
+    topic: str
+    partition: int
+    offset: int
     subject: str
     text: str
     record: bytes
+
+    @property
+    def id(self) -> str:
+        """Give the record's place: the same notice has the same id however often it comes."""
+        return f"{self.topic}-{self.partition}-{self.offset}"
 
 
 class Refused(QuantError):
@@ -52,13 +63,18 @@ class Place:
     """Deliver to one place, in order."""
 
     name: str
+    """What the log calls it."""
+    key: str
+    """What it is known by through restarts: letters and digits that tell nothing of a secret in its address."""
     most = 1
     """Notices that are delivered at once, at most."""
 
     def __init__(self, settings: Alerts) -> None:
         self.settings = settings
         self.delivered = self.lost = 0
-        self._waiting: deque[Notice] = deque()
+        self._waiting: dict[str, Notice] = {}  # by id, the oldest first, those that are on their way among them
+        self._sending = 0  # how many of the first are on their way
+        self._well = True  # whether the last try was none that failed
         self._changed = threading.Condition()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._work, name=f"delivery {type(self).__name__}", daemon=True)
@@ -71,52 +87,89 @@ class Place:
         self._thread.start()
 
     def put(self, notice: Notice) -> None:
-        """Have a notice delivered; returns at once."""
+        """Have a notice delivered; returns at once, or after a moment in which a place that is well makes room.
+
+        One that waits already is not taken twice.
+        """
         with self._changed:
-            if len(self._waiting) >= self.settings.waiting:
-                self._lose([self._waiting.popleft()], "too many wait")
-            self._waiting.append(notice)
-            self._changed.notify()
+            if notice.id in self._waiting:
+                return
+            if self._is_full():
+                self._changed.wait_for(lambda: not (self._is_full() and self._well), _PATIENCE)
+            if self._is_full():
+                oldest = next(islice(self._waiting, self._sending, None))
+                self._lose([self._waiting.pop(oldest)], "too many wait")
+            self._waiting[notice.id] = notice
+            self._changed.notify_all()
+
+    def held(self) -> dict[tuple[str, int], int]:
+        """Give the first offset of each partition that is neither delivered nor given up."""
+        found: dict[tuple[str, int], int] = {}
+        with self._changed:
+            for notice in self._waiting.values():
+                at = notice.topic, notice.partition
+                found[at] = min(found.get(at, notice.offset), notice.offset)
+        return found
+
+    def _is_full(self) -> bool:
+        return len(self._waiting) - self._sending >= self.settings.waiting
 
     def end(self, seconds: float) -> None:
-        """Deliver what waits, for some seconds at most; what is left is said in the log."""
+        """Deliver what waits, for some seconds at most; what is left is said in the log, and still held."""
         with self._changed:
             self._ending.set()
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join(seconds)
-        with self._changed:
-            if self._waiting:
-                self._lose(list(self._waiting), "the service ends")
-                self._waiting.clear()
+        if left := self.held():
+            log.warning("%s: not delivered before the end, but after the next start: from %s on", self.name, left)
 
     def _work(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._ending.is_set())
-                batch = [self._waiting.popleft() for _ in range(min(self.most, len(self._waiting)))]
-            if not batch:
+                batch = list(islice(self._waiting.values(), self.most))
+                self._sending = len(batch)
+            if not batch or not self._attempt(batch):
                 return
-            self._attempt(batch)
+            with self._changed:
+                for notice in batch:
+                    del self._waiting[notice.id]
+                self._sending = 0
+                self._changed.notify_all()
 
-    def _attempt(self, batch: list[Notice]) -> None:
+    def _attempt(self, batch: list[Notice]) -> bool:
+        """Deliver, or give up; False where the end came first: an end gives what is on its way one more try."""
         pause = 1.0
         for number in range(1, self.settings.tries + 1):
             try:
                 self.deliver(batch)
             except Refused as error:
-                return self._lose(batch, str(error))
+                self._lose(batch, str(error))
+                return True
             except ValueError as error:  # the client's library cannot send it
-                return self._lose(batch, f"{type(error).__name__}: {error}")
+                self._lose(batch, f"{type(error).__name__}: {error}")
+                return True
             except Failed as error:
-                if number == self.settings.tries or self._ending.is_set():  # an end gives each one more try
-                    return self._lose(batch, f"{error}; tried {number} times")
+                self._found(well=False)
+                if self._ending.is_set():
+                    log.warning("%s: %s", self.name, error)
+                    return False
+                if number == self.settings.tries:
+                    self._lose(batch, f"{error}; tried {number} times")
+                    return True
                 log.warning("%s: %s; tried again in %g s", self.name, error, pause)
                 self._ending.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
+                self._found(well=True)
                 self.delivered += len(batch)
-                return None
-        return None
+                return True
+        return True
+
+    def _found(self, well: bool) -> None:
+        with self._changed:
+            self._well = well
+            self._changed.notify_all()
 
     def _lose(self, notices: Sequence[Notice], why: str) -> None:
         self.lost += len(notices)
@@ -137,6 +190,7 @@ class Webhook(Place):
             raise QuantError(f"alerts.webhooks: not an address of http or https: {address}")
         self._address = address
         self.name = f"webhook {url.host}"  # the path may hold a secret
+        self.key = key_of("webhook", address)
         self._client = httpx.Client(timeout=settings.seconds, trust_env=False)
 
     def deliver(self, notices: Sequence[Notice]) -> None:
@@ -163,10 +217,11 @@ class MailBox(Place):
         self._mail = mail
         try:
             self._host, self._port = split_address(mail.server)
-            self._compose([Notice("", "", "", b"")])
+            self._compose([Notice("", 0, 0, "", "", b"")])
         except (ValueError, IndexError) as error:  # IndexError: what the parser of addresses makes of some
             raise QuantError(f"alerts.mail: {error}") from error
         self.name = f"mail {self._host}"
+        self.key = key_of("mail", mail.server, mail.sender, *mail.to)
 
     def deliver(self, notices: Sequence[Notice]) -> None:
         try:
@@ -216,9 +271,14 @@ class MailBox(Place):
         return message
 
 
+def key_of(*parts: str) -> str:
+    """Give the key of a place: the same address has the same one."""
+    return blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
+
+
 def places(settings: Alerts) -> list[Place]:
     """Make the places of the settings, not started yet. Raises QuantError where one is wrong."""
-    found: list[Place] = [Webhook(settings, address) for address in settings.webhooks]
+    found: list[Place] = [Webhook(settings, address) for address in dict.fromkeys(settings.webhooks)]
     if settings.mail is not None:
         found.append(MailBox(settings, settings.mail))
     return found

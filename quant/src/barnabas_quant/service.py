@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -142,6 +142,10 @@ class ConsumerService(Service):
         Another member may have them by now, and go on from what was last committed. As `revoked` unless overridden.
         """
         self.revoked(partitions)
+
+    def held(self) -> Mapping[Partition, int]:
+        """Give, by partition, from which offset on nothing may be committed though `handle` has returned from it."""
+        return {}
 
     def idle(self) -> None:
         """Be called between batches, some ten times a second. May raise StoreUnavailable."""
@@ -320,7 +324,9 @@ class _Reader:
 
     def _commit(self, wait: bool) -> None:
         self._commit_at = time.monotonic() + _COMMIT_EVERY
-        moved = {at: offset for at, offset in self._done.items() if self._committed.get(at) != offset}
+        held = self._service.held()
+        done = {at: min(offset, held.get(at, offset)) for at, offset in self._done.items()}
+        moved = {at: offset for at, offset in done.items() if self._committed.get(at) != offset}
         if not moved:
             return
         if self._service.context.dead_letters.flush(_LONGEST_PAUSE):

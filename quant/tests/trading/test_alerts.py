@@ -19,7 +19,7 @@ import msgspec
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -30,13 +30,13 @@ from barnabas_quant.bus.dead_letters import DeadLetters
 from barnabas_quant.delivery import MailBox, Notice, Webhook, places
 from barnabas_quant.errors import QuantError
 from barnabas_quant.service import Context, Status
-from barnabas_quant.services.alerts import AlertService
+from barnabas_quant.services.alerts import AlertService, Progress
 from barnabas_quant.settings import Alerts, Settings
 from barnabas_quant.settings import Mail as MailSettings
 from barnabas_quant.trading.events import Alert
 
 from ..conftest import eventually
-from .test_services import own_kafka
+from .test_services import Running, own_kafka, tell
 
 __all__ = ["own_kafka"]
 
@@ -48,7 +48,7 @@ RECORD = msgspec.json.encode(ALERT)
 
 
 def notice(number: int = 0, subject: str = "critical stop_loss fired") -> Notice:
-    return Notice(f"risk-alerts-0-{number}", subject, f"text {number}", RECORD)
+    return Notice("risk-alerts", 0, number, subject, f"text {number}", RECORD)
 
 
 class Hook:
@@ -56,6 +56,9 @@ class Hook:
 
     def __init__(self) -> None:
         self.answers: list[int] = []
+        self.refuses = 0
+        """What it answers to all; 0: as it is told."""
+        self.refused: list[str] = []
         self.got: list[tuple[str, dict[str, Any], str]] = []
         self.hold = threading.Event()
         self.hold.set()
@@ -65,8 +68,12 @@ class Hook:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 hook.hold.wait(30)
-                hook.got.append((self.path, json.loads(body), self.headers["idempotency-key"]))
-                self.send_response(hook.answers.pop(0) if hook.answers else 204)
+                if hook.refuses:
+                    hook.refused.append(self.headers["idempotency-key"])
+                    self.send_response(hook.refuses)
+                else:
+                    hook.got.append((self.path, json.loads(body), self.headers["idempotency-key"]))
+                    self.send_response(hook.answers.pop(0) if hook.answers else 204)
                 self.send_header("content-length", "0")
                 self.end_headers()
 
@@ -130,7 +137,9 @@ class OnAnyPort(Controller):
 class Post:
     """An SMTP server on loopback that keeps what it is given; `answers` are said to the next messages."""
 
-    def __init__(self, certificate: tuple[Path, Path] | None = None, password: str | None = None) -> None:
+    def __init__(
+        self, certificate: tuple[Path, Path] | None = None, password: str | None = None, implicit: bool = False
+    ) -> None:
         self.mails: list[Mail] = []
         self.answers: list[str] = []
         self.encrypted: list[bool] = []
@@ -138,7 +147,10 @@ class Post:
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*certificate)
-            options |= {"tls_context": context, "require_starttls": True}
+            if implicit:
+                options |= {"ssl_context": context, "auth_require_tls": False}
+            else:
+                options |= {"tls_context": context, "require_starttls": True}
         if password is not None:
 
             def check(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
@@ -151,7 +163,7 @@ class Post:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.answers:
             return self.answers.pop(0)
-        self.encrypted.append(session.ssl is not None)
+        self.encrypted.append(server.transport.get_extra_info("ssl_object") is not None)
         self.mails.append(email.message_from_bytes(envelope.original_content))
         return "250 OK"
 
@@ -218,14 +230,47 @@ def test_what_waits_at_the_end_is_given_one_more_try(unused_port: int, caplog: p
     place.start()
     place.put(notice())
     eventually(lambda: "tried again" in caplog.text)
+    place.put(notice(1))
     place.end(5)
-    assert place.lost == 1 and "not delivered: risk-alerts-0-0" in caplog.text and "tried 2 times" in caplog.text
+    assert caplog.text.count("ConnectError") == 2
+    assert place.lost == place.delivered == 0 and place.held() == {("risk-alerts", 0): 0}
+    assert "not delivered before the end, but after the next start: from {('risk-alerts', 0): 0} on" in caplog.text
 
 
-@pytest.mark.parametrize("tls", ["starttls", "off"])
+def test_what_waits_is_held_until_it_is_delivered_or_given_up(hook: Hook, caplog: pytest.LogCaptureFixture) -> None:
+    hook.hold.clear()
+    place = Webhook(Alerts(tries=1), hook.address)
+    assert place.held() == {}
+    for number in (3, 4, 5, 4):  # one comes again: it is delivered once
+        place.put(notice(number))
+    place.put(msgspec.structs.replace(notice(9), partition=1))
+    place.start()
+    assert place.held() == {("risk-alerts", 0): 3, ("risk-alerts", 1): 9}
+    hook.hold.set()
+    eventually(lambda: place.held() == {})
+    assert [key for _, _, key in hook.got] == [f"risk-alerts-{place}" for place in ("0-3", "0-4", "0-5", "1-9")]
+    hook.refuses = 503
+    place.put(notice(10))
+    eventually(lambda: place.held() == {})
+    assert place.lost == 1 and "risk-alerts-0-10: it answers 503; tried 1 times" in caplog.text
+    place.end(5)
+
+
+def test_one_that_is_well_is_waited_for_when_many_come_at_once(hook: Hook) -> None:
+    place = Webhook(Alerts(waiting=2), hook.address)
+    place.start()
+    for number in range(50):
+        place.put(notice(number))
+    eventually(lambda: place.delivered == 50)
+    assert place.lost == 0
+    place.end(5)
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")  # aiosmtpd does not count TLS from the first byte
+@pytest.mark.parametrize("tls", ["starttls", "tls", "off"])
 def test_an_e_mail(tls: str, certificate: tuple[Path, Path]) -> None:
-    secure = tls == "starttls"
-    with Post(certificate if secure else None, "right" if secure else None) as post:
+    secure = tls != "off"
+    with Post(certificate if secure else None, "right" if secure else None, tls == "tls") as post:
         login = {"user": "u", "password": "right", "certificates": certificate[0]} if secure else {}
         (place,) = places(mailed(post, tls=tls, **login))
         place.put(notice(1, "critical\r\nBcc: all@example.org\nx"))
@@ -246,18 +291,20 @@ def lost_by(place: MailBox) -> Callable[[], bool]:
     return lambda: place.lost == 1
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
+@pytest.mark.parametrize("tls", ["starttls", "tls"])
 def test_a_wrong_password_and_a_stranger_s_certificate(
-    certificate: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+    tls: str, certificate: tuple[Path, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Post(certificate, "right") as post:
-        login = {"user": "u", "password": "wrong", "certificates": certificate[0]}
+    with Post(certificate, "right", tls == "tls") as post:
+        login = {"user": "u", "password": "wrong", "certificates": certificate[0], "tls": tls}
         settings = mailed(post, **login)
         assert settings.mail is not None
         place = MailBox(settings, settings.mail)
         eventually(lost_by(place))
         place.end(5)
         assert "SMTPAuthenticationError" in caplog.text and "tried" not in caplog.text
-        settings = mailed(post, user="u", password="right")  # the system does not trust this server
+        settings = mailed(post, user="u", password="right", tls=tls)  # the system does not trust this server
         assert settings.mail is not None
         place = MailBox(msgspec.structs.replace(settings, tries=1), settings.mail)
         eventually(lost_by(place))
@@ -323,3 +370,106 @@ def test_the_service_delivers_what_the_topic_holds(
     assert status.errors == 4
     assert "warning stale fired: sse:600000" in caplog.text and "critical stop_loss fired" in caplog.text
     assert len(list(read_records(own_kafka, {"market_data.dead_letters": 1}))) == 4
+
+
+# Killed
+
+SETTINGS = """
+[alerts]
+webhooks = ["{}", "{}"]
+tries = 20
+"""
+
+
+def alerts(kafka: str, *numbers: int) -> None:
+    tell(kafka, "risk-alerts", *(msgspec.json.encode(msgspec.structs.replace(ALERT, seq=n)) for n in numbers))
+
+
+def keys(*offsets: int) -> list[str]:
+    return [f"risk-alerts-0-{offset}" for offset in offsets]
+
+
+def got(hook: Hook) -> list[str]:
+    return [key for _, _, key in hook.got]
+
+
+class Committed:
+    """Tell what groups have committed."""
+
+    def __init__(self, kafka: str) -> None:
+        self._kafka = kafka
+
+    def __call__(self, group: str) -> int:
+        consumer = Consumer({"bootstrap.servers": self._kafka, "group.id": group})
+        try:
+            return int(consumer.committed([TopicPartition("risk-alerts", 0)], timeout=20)[0].offset)
+        finally:
+            consumer.close()
+
+
+def test_what_waits_for_a_place_that_is_down_survives_a_sigkill(tmp_path: Path, own_kafka: str, hook: Hook) -> None:
+    down, well, committed = hook, Hook(), Committed(own_kafka)
+    down.refuses = 503
+    group = f"alerts-{Webhook(Alerts(), well.address).key}"
+    running = Running(tmp_path, own_kafka, "alerts", SETTINGS.format(down.address, well.address))
+    try:
+        alerts(own_kafka, *range(5))
+        eventually(lambda: got(well) == keys(*range(5)) and bool(down.refused))
+        eventually(lambda: committed(group) == 5 and committed("alerts") == 0)
+        running.kill()
+        alerts(own_kafka, 5)  # while nobody is there
+        running.start()
+        eventually(lambda: got(well) == keys(*range(6)))  # what it has got it does not get again
+        eventually(lambda: committed(group) == 6)
+        running.kill()
+        assert committed("alerts") == 0 and set(down.refused) == set(keys(0))
+        down.refuses = 0
+        running.start()
+        eventually(lambda: got(down) == keys(*range(6)))
+        assert [body["seq"] for _, body, _ in down.got] == list(range(6))
+        eventually(lambda: committed("alerts") == 6)
+        alerts(own_kafka, 6)
+        eventually(lambda: got(down) == got(well) == keys(*range(7)))
+        running.end()
+        assert committed("alerts") == committed(group) == 7
+    finally:
+        running.kill()
+        well.close()
+    assert "not delivered" not in running.log.read_text()
+
+
+def test_an_end_keeps_what_waits_and_what_is_given_up_is_passed(tmp_path: Path, own_kafka: str, hook: Hook) -> None:
+    committed = Committed(own_kafka)
+    hook.refuses = 503
+    settings = f'[alerts]\nwebhooks = ["{hook.address}"]\n'
+    running = Running(tmp_path, own_kafka, "alerts", settings)
+    try:
+        alerts(own_kafka, 0, 1)
+        eventually(lambda: bool(hook.refused))
+        running.end()
+        assert committed("alerts") == 0
+        assert "after the next start" in running.log.read_text()
+        hook.refuses = 404  # for good
+        running.start()
+        eventually(lambda: committed("alerts") == 2)
+        running.end()
+    finally:
+        running.kill()
+    assert "not delivered: risk-alerts-0-0: it answers 404" in running.log.read_text()
+    assert hook.refused[-2:] == keys(0, 1)
+
+
+def test_positions_in_a_topic_that_is_another_one_now_count_for_nothing(own_kafka: str, hook: Hook) -> None:
+    progress = Progress(own_kafka, "alerts-x")
+    progress.write({("risk-alerts", 0): 7}, wait=True)
+    progress.close()
+    for end, known in ((6, False), (7, True)):
+        alerts(own_kafka, *range(6 if end == 6 else 1))
+        progress = Progress(own_kafka, "alerts-x")
+        progress.read([TopicPartition("risk-alerts", 0, 0)])
+        assert [progress.has(notice(offset)) for offset in (0, 6, 7)] == [known, known, False]
+        progress.close()
+    progress = Progress(own_kafka, "alerts-x")
+    progress.read([TopicPartition("risk-alerts", 0, -1001)])  # the service itself begins anew
+    assert not progress.has(notice(0))
+    progress.close()
