@@ -469,12 +469,19 @@ def size(bench: Bench, minutes: int) -> list[Row]:
     return found
 
 
+def orders(bench: Bench, rate: int) -> list[Row]:
+    """Measure from a signal to its order."""
+    from bench.signals import signals
+
+    return signals(bench, rate)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.platform", description=__doc__)
-    parser.add_argument("--only", default="feed,consumers,latency,history,size", help="which parts")
+    parser.add_argument("--only", default="feed,consumers,latency,signals,history,size", help="which parts")
     parser.add_argument("--seconds", type=float, default=20.0, help="of the parts that run for a time")
     parser.add_argument("--ticks", type=int, default=2_000_000, help="that the consumers work off")
-    parser.add_argument("--rate", type=int, default=10_000, help="ticks a second of the latency part")
+    parser.add_argument("--rate", type=int, default=10_000, help="ticks a second of the parts latency and signals")
     parser.add_argument("--millions", type=int, default=100, help="rows of the history, in millions")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the table into this page")
     chosen = parser.parse_args()
@@ -484,6 +491,7 @@ def main() -> int:
         "feed": lambda bench: [feed(bench)],
         "consumers": lambda bench: consumers(bench, chosen.ticks),
         "latency": lambda bench: latency(bench, chosen.rate),
+        "signals": lambda bench: orders(bench, chosen.rate),
         "history": lambda bench: history(bench, chosen.millions),
         "size": lambda bench: size(bench, 10),
     }
