@@ -31,7 +31,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from barnabas_quant.bus.journal import AT, Entry, Journal, Stop, records_of, runs_of, stops_of
 from barnabas_quant.bus.marks import Mark, read_tails_of
 from barnabas_quant.bus.producer import PATIENCE, RecordProducer
-from barnabas_quant.bus.ranges import Partition, RangeReader
+from barnabas_quant.bus.ranges import Partition, RangeReader, Records
 from barnabas_quant.bus.snapshots import VERSION, Snapshot, SnapshotStore
 from barnabas_quant.bus.topics import (
     ANALYSIS_STATE,
@@ -64,13 +64,15 @@ class JournaledService(Service):
     """Topics that it reads from their first record when it has never run; of the others it reads what comes."""
     snapshot_every: ClassVar[float] = 10.0
     """Seconds between two snapshots."""
+    state_form: ClassVar[str] = "service"
+    """Names the form of what `save` gives: a snapshot of another one is not read, the whole journal is."""
     clock_every: ClassVar[float] = 1.0
     """Seconds between two readings of the clock, where they are wanted."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._journal = Journal(self.settings.bootstrap, self.name)
-        self._producer = RecordProducer(self.settings.bootstrap, context.stop.is_set)
+        self._producer = RecordProducer(self.settings.bootstrap, context.stop.is_set, linger_ms=1)
         self._places: dict[Partition, int] = {}  # the next offset of each partition
         self._said = 0  # number of the next output
         self._stand: dict[str, int] = {}  # of each topic told, the number of its last output; while recovering
@@ -170,7 +172,7 @@ class JournaledService(Service):
         snapshot_at = commit_at = clock_at = time.monotonic()
         moved = False
         while not self.context.stop.is_set():
-            messages = self._good(consumer.consume(_BATCH, 0.05))
+            messages = self._good(_next(consumer))
             if messages:
                 self._journal.append(runs=runs_of(messages))
                 self._take_all(messages)
@@ -233,8 +235,11 @@ class JournaledService(Service):
         counts = partition_counts(self.settings.bootstrap, topics)
         tails = read_tails_of(self.settings.bootstrap, {(topic, 0): [self.name] for topic in self.tells})
         self._stand = {topic: tail[self.name].sequence[0] for (topic, _), tail in tails.items() if tail}
+        if snapshot is not None and self.state_form not in snapshot.state:
+            log.warning("%s: the snapshot has another form; the journal is worked off from its beginning", self.name)
+            snapshot = None
         if snapshot is not None:
-            held = msgspec.msgpack.decode(snapshot.state["service"], type=_Held)
+            held = msgspec.msgpack.decode(snapshot.state[self.state_form], type=_Held)
             self._journal.next, self._said = held.entry, held.said
             self._places = {(topic, partition): offset for topic, partition, offset in held.places}
             self._settings = held.settings
@@ -270,15 +275,18 @@ class JournaledService(Service):
         self.status.note = ""
         log.info("%s: went on after %d inputs of its journal", self.name, worked)
 
-    def replay(self) -> Iterator[Said]:
-        """Give what it says on its journal from the first entry on, telling nobody. Raises BusError, StateError."""
+    def replay(self, records: Records | None = None) -> Iterator[Said]:
+        """Give what it says on its journal from the first entry on, telling nobody.
+
+        The records that the journal names are read from their topics, or from `records`. Raises BusError, StateError.
+        """
         said: list[Said] = []
         self._hears = said.append
         with RangeReader(self.settings.bootstrap) as reader:
             entries = list(self._journal.read(reader, 0))
             stops = stops_of(entries)
             for first in range(0, len(entries), _ENTRIES):
-                for entry, messages in records_of(reader, entries[first : first + _ENTRIES]):
+                for entry, messages in records_of(records or reader, entries[first : first + _ENTRIES]):
                     self._stops, self._newest = stops.get(entry.n, []), False
                     self._follow(entry, messages)
                     yield from said
@@ -309,7 +317,7 @@ class JournaledService(Service):
             return
         places = [(*at, offset) for at, offset in self._places.items()]
         held = _Held(self._journal.next, self._said, self._settings, places, state)
-        store.put(AT, Snapshot(VERSION, self._journal.end(), {}, {"service": msgspec.msgpack.encode(held)}))
+        store.put(AT, Snapshot(VERSION, self._journal.end(), {}, {self.state_form: msgspec.msgpack.encode(held)}))
         store.flush(PATIENCE)
 
     # Kafka
@@ -349,6 +357,15 @@ class JournaledService(Service):
                 consumer.commit(offsets=[TopicPartition(*at, offset) for at, offset in moved.items()])
             except KafkaException as error:
                 log.debug("%s: %s", self.name, error)
+
+
+def _next(consumer: Consumer) -> list[Message]:
+    """Give what is there: at once what has come, and what comes within two milliseconds behind it.
+
+    Each batch is an entry of the journal and waits for its acknowledgement, so neither is one made of every record.
+    """
+    first = consumer.consume(1, 0.05)
+    return [*first, *consumer.consume(_BATCH - 1, 0.002)] if first else []
 
 
 class _Held(msgspec.Struct, array_like=True):

@@ -1,19 +1,25 @@
 """`barnabas-quant replay`: work a service's journal off once more, and hold what it told against what it says now.
 
 That is a backtest of the session that was: the same inputs in the same order through the same code, from the first
-entry on, without a snapshot. Nothing is written.
+entry on, without a snapshot. Nothing is written, but the report where one is wanted.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
 
+from barnabas_quant.backtest.report import write_report
 from barnabas_quant.bus.dead_letters import DeadLetters
 from barnabas_quant.bus.marks import Mark
-from barnabas_quant.bus.ranges import read_records
-from barnabas_quant.errors import ServiceError
+from barnabas_quant.bus.ranges import RangeReader, read_records
+from barnabas_quant.errors import ServiceError, SettingsError
+from barnabas_quant.history import ClickHouse
 from barnabas_quant.journaled import JournaledService, Said
+from barnabas_quant.replay_history import HistoryReader
+from barnabas_quant.replay_report import RecordedTrading
 from barnabas_quant.runner import find_service, service_names
 from barnabas_quant.service import Context, Status
 from barnabas_quant.settings import Settings
@@ -28,10 +34,9 @@ def journaled(name: str) -> type[JournaledService]:
     return kind
 
 
-def replayed(kind: type[JournaledService], settings: Settings) -> Iterator[Said]:
-    """Give what a service says on the inputs of its journal, in order. Raises BusError where some of them are gone."""
-    context = Context(settings, threading.Event(), Status(), DeadLetters(settings.bootstrap, kind.name))
-    yield from kind(context).replay()
+def made(kind: type[JournaledService], settings: Settings) -> JournaledService:
+    """Make a service that is to be replayed: nobody stops it, nobody asks how it is."""
+    return kind(Context(settings, threading.Event(), Status(), DeadLetters(settings.bootstrap, kind.name)))
 
 
 def told(kind: type[JournaledService], settings: Settings) -> dict[str, list[bytes]]:
@@ -66,12 +71,40 @@ def compare(said: Iterable[Said], stands: dict[str, list[bytes]]) -> list[tuple[
     return rows
 
 
-def run(services: Sequence[str], settings: Settings) -> int:
-    """Replay and print a line a topic; give 1 where something differs. Raises QuantError."""
-    differs = False
-    for name in services or ("trading", "strategies"):
-        kind = journaled(name)
-        for topic, count, same, wrong in compare(replayed(kind, settings), told(kind, settings)):
-            differs = differs or bool(wrong)
-            print(f"{name:12} {topic:20} {count:>9,} told  {same:>9,} the same  {wrong}")
-    return 1 if differs else 0
+@contextmanager
+def from_history(settings: Settings) -> Iterator[HistoryReader]:
+    """Give what reads records from the history. Raises SettingsError where there is none."""
+    if settings.clickhouse is None:
+        raise SettingsError("--history: no ClickHouse: give --clickhouse URL, or start it with `barnabas-quant up`")
+    with closing(ClickHouse(settings.clickhouse)) as clickhouse, RangeReader(settings.bootstrap) as topics:
+        yield HistoryReader(settings.bootstrap, clickhouse, topics)
+
+
+def run(services: Sequence[str], settings: Settings, history: bool = False, report: Path | None = None) -> int:
+    """Replay and print a line a topic; give 1 where something differs. Raises QuantError.
+
+    With `history` the records that have rows come from there. `report` is the folder of what the trading service did.
+    """
+    names = services or ("trading", "strategies")
+    if report is not None and "trading" not in names:
+        raise SettingsError("--report tells what the service trading did: name it, too")
+    differs = [_replay(name, settings, history, report) for name in names]
+    return 1 if any(differs) else 0
+
+
+def _replay(name: str, settings: Settings, history: bool, report: Path | None) -> bool:
+    """Replay a service; tell whether something differs."""
+    recorded = name == "trading" and report is not None
+    service = made(RecordedTrading if recorded else journaled(name), settings)
+    stands = told(type(service), settings)
+    if history:
+        with from_history(settings) as reader:
+            rows = compare(service.replay(reader), stands)
+        print(f"{name:12} {reader.given['rows']:,} records from the history, {reader.given['topics']:,} from topics")
+    else:
+        rows = compare(service.replay(), stands)
+    for topic, count, same, wrong in rows:
+        print(f"{name:12} {topic:20} {count:>9,} told  {same:>9,} the same  {wrong}")
+    if report is not None and isinstance(service, RecordedTrading):
+        print(f"{name:12} report: {write_report(service.result(), report, service.notes())}")
+    return any(wrong for *_, wrong in rows)

@@ -14,7 +14,7 @@ import pytest
 from barnabas_quant.backtest.charts import Line, line_chart, thinned
 from barnabas_quant.backtest.page import money, page
 from barnabas_quant.backtest.report import write_report
-from barnabas_quant.backtest.simulation import Result
+from barnabas_quant.backtest.results import Result
 from barnabas_quant.backtest.trades import signed_units
 from barnabas_quant.errors import QuantError
 from barnabas_quant.strategies.host import Failure

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from barnabas_quant.backtest.simulation import Candles, Result, Setup, Simulation
+from barnabas_quant.backtest.results import Candles, Result, Setup
+from barnabas_quant.backtest.simulation import Simulation
 from barnabas_quant.backtest.trades import TradeBook, signed_units
 from barnabas_quant.errors import QuantError
 from barnabas_quant.model.intervals import DAY, MINUTE

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from barnabas_quant.backtest.jobs import Job
-from barnabas_quant.backtest.simulation import Setup
+from barnabas_quant.backtest.results import Setup
 from barnabas_quant.backtest.sources import SourceError
 from barnabas_quant.backtest.sweep import (
     Run,

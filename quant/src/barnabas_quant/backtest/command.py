@@ -16,7 +16,7 @@ import msgspec
 from barnabas_quant.backtest.jobs import KINDS, Job, run_job
 from barnabas_quant.backtest.page import figures
 from barnabas_quant.backtest.report import write_report
-from barnabas_quant.backtest.simulation import Result, Setup
+from barnabas_quant.backtest.results import Result, Setup
 from barnabas_quant.backtest.sources import FOREVER
 from barnabas_quant.errors import SettingsError
 from barnabas_quant.model.intervals import DAY, SECOND, Interval

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from barnabas_quant.backtest.files import open_file
-from barnabas_quant.backtest.simulation import Result, Setup, Simulation
+from barnabas_quant.backtest.results import Result, Setup
+from barnabas_quant.backtest.simulation import Simulation
 from barnabas_quant.backtest.sources import Remarks, Source, Wanted, nothing_found, read
 from barnabas_quant.errors import QuantError, SettingsError
 from barnabas_quant.trading.events import Bar, Depth, MarketEvent, Print, Quote

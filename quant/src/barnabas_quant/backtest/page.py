@@ -12,7 +12,7 @@ from html import escape
 
 from barnabas_quant.backtest.charts import Box, Line, Mark, candle_chart, line_chart, thinned
 from barnabas_quant.backtest.metrics import Metrics, daily_returns, monthly_returns, rolling_sharpe
-from barnabas_quant.backtest.simulation import Result
+from barnabas_quant.backtest.results import Result
 from barnabas_quant.backtest.trades import Trade
 from barnabas_quant.model.intervals import DAY, SECOND
 from barnabas_quant.model.money import ONE, units
@@ -274,7 +274,9 @@ def _settings(result: Result) -> str:
         f"Orders: {engine.order_type}, {engine.time_in_force}; size by {engine.sizing.by}",
         f"Venue: latency {venue.latency / 1000:g} ms, slippage {venue.slippage_ticks} ticks and "
         f"{venue.slippage_rate / ONE:.4%}, participation {venue.participation / ONE:.0%}",
-        f"Signals travel {result.setup.delay / 1000:g} ms",
+        "A session that was: signals travelled as they did"
+        if result.recorded
+        else f"Signals travel {result.setup.delay / 1000:g} ms",
     ]
     return _section("Settings", _list(lines))
 

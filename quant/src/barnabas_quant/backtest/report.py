@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from barnabas_quant.backtest.page import page
-from barnabas_quant.backtest.simulation import Result
+from barnabas_quant.backtest.results import Result
 from barnabas_quant.errors import QuantError
 from barnabas_quant.trading.events import text
 
@@ -72,6 +72,7 @@ def document(result: Result, notes: Sequence[str] = ()) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "strategy": result.name,
+        "recorded": result.recorded,
         "parameters": result.parameters,
         "instruments": result.setup.instruments,
         "engine": msgspec.to_builtins(result.setup.engine),

@@ -15,7 +15,7 @@ import msgspec
 from confluent_kafka import Message
 
 from barnabas_quant.bus.producer import RecordProducer
-from barnabas_quant.bus.ranges import Partition, RangeReader
+from barnabas_quant.bus.ranges import Partition, RangeReader, Records
 from barnabas_quant.bus.topics import JOURNAL
 from barnabas_quant.errors import BusError
 
@@ -123,7 +123,7 @@ class Journal:
             return reader.bounds([AT])[AT][1]
 
 
-def records_of(reader: RangeReader, entries: list[Entry]) -> Iterator[tuple[Entry, list[Message]]]:
+def records_of(reader: Records, entries: list[Entry]) -> Iterator[tuple[Entry, list[Message]]]:
     """Give each entry with its records in their order. Raises BusError where some are gone."""
     ranges: dict[Partition, tuple[int, int]] = {}
     for entry in entries:
@@ -145,4 +145,7 @@ def records_of(reader: RangeReader, entries: list[Entry]) -> Iterator[tuple[Entr
                 ],
             )
         except KeyError as error:
-            raise BusError(f"{entry.service}: a record that its journal names is gone: {error.args[0]}") from error
+            topic, partition, offset = error.args[0]
+            raise BusError(
+                f"{entry.service}: a record that its journal names is gone: {topic}-{partition}, offset {offset}"
+            ) from error

@@ -16,6 +16,8 @@ from barnabas_quant.model import Record
 PATIENCE = 8.0
 """Seconds without an acknowledgement after which a program that is to end takes Kafka for gone."""
 
+_LINGER_MS = 5  # that a record may wait for others to go with it
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -31,7 +33,9 @@ class RecordProducer:
     every further call raises BusError.
     """
 
-    def __init__(self, bootstrap: str, stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, bootstrap: str, stopping: Callable[[], bool] = lambda: False, linger_ms: int = _LINGER_MS
+    ) -> None:
         """Take what tells whether the program is to end: then a Kafka that is silent is not waited for as long."""
         self.sent = 0
         self._stopping = stopping
@@ -45,7 +49,7 @@ class RecordProducer:
                     "acks": "all",
                     "message.timeout.ms": 0,  # no time-out drops a record
                     "partitioner": "murmur2_random",
-                    "linger.ms": 5,
+                    "linger.ms": linger_ms,
                     "delivery.report.only.error": True,
                     "on_delivery": self._on_failure,
                     "error_cb": self._on_error,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -21,6 +22,16 @@ _NO_LEADER_YET = (
 
 SILENCE = 30.0
 """Seconds without a record or an end of partition after which reading is given up."""
+
+
+class Records(Protocol):
+    """Give records by their places, wherever they are kept."""
+
+    def read(self, ranges: Mapping[Partition, tuple[int, int]]) -> Iterator[Message]:
+        """Give the records at offsets from <= offset < end of each partition, as far as they are there.
+
+        Raises QuantError where that cannot be told.
+        """
 
 
 class RangeReader:

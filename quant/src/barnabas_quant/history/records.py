@@ -8,6 +8,7 @@ a record's own zeros at the end are not kept, and nothing that reads amounts can
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -36,10 +37,43 @@ _KEYS = {
 
 _JSON = "numbers"  # a column of text that is JSON
 
-_SETTINGS = (
-    "output_format_decimal_trailing_zeros = 0, output_format_json_quote_decimals = 1, "
-    "output_format_json_escape_forward_slashes = 0"
-)
+
+class Form(msgspec.Struct, frozen=True):
+    """Say how the rows of a table are asked for so that records can be made of them."""
+
+    table: str
+    names: tuple[str, ...]
+    """The fields of a record."""
+    columns: str
+    """What a SELECT names: place, key, and a record's fields."""
+    row: type[Any]
+    """What its rows are read as."""
+    settings: str = (
+        "SETTINGS output_format_decimal_trailing_zeros = 0, output_format_json_quote_decimals = 1, "
+        "output_format_json_escape_forward_slashes = 0"
+    )
+    """How such a query ends."""
+
+    def value(self, row: Any) -> bytes:
+        """Make the record of a row."""
+        cells: dict[str, Any] = {name: getattr(row, name) for name in self.names}
+        if _JSON in cells:
+            cells[_JSON] = msgspec.Raw(cells[_JSON].encode())
+        return msgspec.json.encode(cells)
+
+
+@cache
+def form_of(table: str) -> Form:
+    """Give the form of a table."""
+    fields = [column for column in COLUMNS[table] if column not in _PLACE]
+    made = _LEFT_OUT.get(table, {})
+    names = (*fields, *made)
+    key = "concat(exchange, ':', symbol)" if "exchange" in fields else _KEYS.get(table, "instrument")
+    columns = ["kafka_partition", "kafka_offset", "produced", f"{key} AS record_key"]
+    columns += [*(f"`{field}`" for field in fields), *(f"{made[field]} AS `{field}`" for field in made)]
+    types = [("kafka_partition", int), ("kafka_offset", int), ("produced", int), ("record_key", str)]
+    row = msgspec.defstruct("Row", [*types, *((name, str if name == _JSON else msgspec.Raw) for name in names)])
+    return Form(table=table, names=names, columns=", ".join(columns), row=row)
 
 
 class StoredRecord(msgspec.Struct, frozen=True):
@@ -79,12 +113,7 @@ def stored_records(
 def _of_table(
     client: ClickHouse, table: str, topic_id: str, ranges: Mapping[int, tuple[int, int]], page: int
 ) -> Iterator[StoredRecord]:
-    fields = [column for column in COLUMNS[table] if column not in _PLACE]
-    made = _LEFT_OUT.get(table, {})
-    columns = [*(f"`{field}`" for field in fields), *(f"{made[field]} AS `{field}`" for field in made)]
-    key = "concat(exchange, ':', symbol)" if "exchange" in fields else _KEYS.get(table, "instrument")
-    names = (*fields, *made)
-    row_type = _row_type(names)
+    form = form_of(table)
     where = " OR ".join(
         f"(kafka_partition = {partition:d} AND kafka_offset >= {begin:d} AND kafka_offset < {end:d})"
         for partition, (begin, end) in ranges.items()
@@ -92,27 +121,15 @@ def _of_table(
     after, last = "", (-1, -1)
     while True:
         rows: list[Any] = client.rows(
-            f"SELECT kafka_partition, kafka_offset, produced, {key} AS record_key, {', '.join(columns)} FROM {table} "
-            f"WHERE topic_id = {{topic_id:UUID}} AND ({where}) {after} "
-            f"ORDER BY kafka_partition, kafka_offset LIMIT {{page:UInt64}} SETTINGS {_SETTINGS}",
-            row_type, topic_id=topic_id, page=page,
+            f"SELECT {form.columns} FROM {table} WHERE topic_id = {{topic_id:UUID}} AND ({where}) {after} "
+            f"ORDER BY kafka_partition, kafka_offset LIMIT {{page:UInt64}} {form.settings}",
+            form.row, topic_id=topic_id, page=page,
         )  # fmt: skip
         for row in rows:
             # A row that a writer left twice stands there twice until parts are merged.
             if (place := (row.kafka_partition, row.kafka_offset)) != last:
                 last = place
-                value = msgspec.json.encode({name: _cell(row, name) for name in names})
-                yield StoredRecord(*place, row.produced, row.record_key, value)
+                yield StoredRecord(*place, row.produced, row.record_key, form.value(row))
         if len(rows) < page:
             return
         after = f"AND (kafka_partition, kafka_offset) > ({last[0]:d}, {last[1]:d})"
-
-
-def _cell(row: Any, name: str) -> msgspec.Raw:
-    cell: Any = getattr(row, name)
-    return msgspec.Raw(cell.encode()) if name == _JSON else cell
-
-
-def _row_type(names: tuple[str, ...]) -> type[Any]:
-    places = [("kafka_partition", int), ("kafka_offset", int), ("produced", int), ("record_key", str)]
-    return msgspec.defstruct("Row", [*places, *((name, str if name == _JSON else msgspec.Raw) for name in names)])

@@ -19,7 +19,7 @@ from barnabas_quant.bus.topics import client_settings
 from barnabas_quant.delivery import Notice, places
 from barnabas_quant.errors import StoreUnavailable
 from barnabas_quant.service import ConsumerService, Context, Partition
-from barnabas_quant.trading.events import Alert
+from barnabas_quant.trading.events import MAIN, Alert
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,8 @@ def notice_of(alert: Alert, message: Message) -> Notice:
     """Write what people read of an alert."""
     numbers = ", ".join(f"{name} {value}" for name, value in alert.numbers.items())
     action = "" if alert.action == "none" else f"; {alert.action}"
-    subject = f"{alert.level} {alert.rule} {alert.state}: {alert.subject}{action}"
+    whose = "" if alert.account == MAIN else f" of {alert.account}"
+    subject = f"{alert.level} {alert.rule} {alert.state}: {alert.subject}{whose}{action}"
     lines = [subject, f"{alert.reason} ({numbers})" if numbers else alert.reason]
     return Notice(
         topic=str(message.topic()), partition=int(message.partition() or 0), offset=int(message.offset() or 0),

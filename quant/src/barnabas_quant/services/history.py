@@ -12,18 +12,17 @@ letter.
 
 from __future__ import annotations
 
-import base64
 import logging
-import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import msgspec
-from confluent_kafka import KafkaException, Message, TopicCollection, TopicPartition
+from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from barnabas_quant.bus.topic_ids import topic_id
 from barnabas_quant.bus.topics import client_settings
 from barnabas_quant.errors import BusError, SettingsError
 from barnabas_quant.history import ClickHouse, migrate
@@ -149,7 +148,7 @@ class HistoryWriter(ConsumerService):
         for (topic, partition), place in places.items():
             by_topic[topic][partition] = place
         for topic, partitions in by_topic.items():
-            topic_id = self._topic_id(topic)
+            id = self._topic_id(topic)
             # Each partition from its own place: from the least of them all, a short one would have the long ones told.
             where = " OR ".join(
                 f"(kafka_partition = {partition:d} AND kafka_offset >= {place:d})"
@@ -160,7 +159,7 @@ class HistoryWriter(ConsumerService):
                     f"SELECT kafka_partition, kafka_offset FROM {table} "
                     f"WHERE topic_id = {{topic_id:UUID}} AND ({where})",
                     _Present,
-                    topic_id=topic_id.decode(),
+                    topic_id=id.decode(),
                 )
                 for present in rows:
                     found[topic, present.kafka_partition].add(present.kafka_offset)
@@ -169,12 +168,10 @@ class HistoryWriter(ConsumerService):
     def _topic_id(self, topic: str) -> bytes:
         """Give a topic's id as a UUID: a topic that is deleted and made again begins at offset 0 with another."""
         if topic not in self._topic_ids:
-            try:
-                described = self._admin.describe_topics(TopicCollection([topic]), request_timeout=10)[topic].result()
-            except KafkaException as error:
-                raise BusError(f"topic {topic} cannot be described: {error}") from error
-            raw = base64.urlsafe_b64decode(f"{described.topic_id}==")
-            self._topic_ids[topic] = str(uuid.UUID(bytes=raw[:16])).encode()
+            found = topic_id(self._admin, topic)
+            if found is None:
+                raise BusError(f"topic {topic} cannot be described: there is none")
+            self._topic_ids[topic] = str(found).encode()
         return self._topic_ids[topic]
 
 

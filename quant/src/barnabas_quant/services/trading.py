@@ -32,6 +32,7 @@ class TradingService(JournaledService):
     summary = "turns trade-signal into orders and fills on the paper venue"
     group = "trading-service"
     tells: ClassVar[tuple[str, ...]] = tuple(dict.fromkeys(output.topic for output in OUTPUTS))
+    state_form = "accounts"
     from_the_beginning = frozenset({TradeSignal.topic, COMMANDS})
 
     def __init__(self, context: Context) -> None:
