@@ -78,7 +78,7 @@ def served(bootstrap: str, redis_url: str, clickhouse: str, **bounds: int) -> It
     gateway = Served(
         Settings(
             kafka=bootstrap, redis=redis_url, clickhouse=clickhouse, gateway_listen=f"127.0.0.1:{free_ports(1)[0]}",
-            gateway=Gateway(**bounds),
+            gateway=Gateway(**bounds), data=Path("no-data-folder"),
         )
     )  # fmt: skip
     gateway.thread.start()

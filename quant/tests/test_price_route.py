@@ -124,6 +124,7 @@ def test_shares_on_the_websocket_have_the_platforms_symbol_and_their_own_digits(
 
 def test_stores_that_are_killed_in_turn(way: Way) -> None:
     symbol, now = "TURN", time.time_ns() // 1000
+    way.stock('{"symbol":"600036","price":35.10,"time":"09:30:00"}', "600036")
     minute = now // 60_000_000 * 60_000_000
     with way.writing(CacheWriter, HistoryWriter):
         way.gateway.send(*(tick(symbol, update_id=n, price=f"{n}.5") for n in range(1, 11)))
@@ -152,7 +153,7 @@ def test_stores_that_are_killed_in_turn(way: Way) -> None:
     last = way.price(symbol)
     assert (last["source"], last["unavailable"], last["price"]) == ("kafka", ["redis", "clickhouse"], "10.5")
     assert 0 <= last["age_ms"] < 120_000
-    assert way.where("600519", exchange="sse") == ("kafka", ["redis"])
+    assert way.where("600036", exchange="sse") == ("kafka", ["redis"])
     assert way.price("NOBODY")["source"] == 404
     way.valkey.start()
     assert way.where(symbol) == ("kafka", ["clickhouse"])

@@ -87,6 +87,10 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_trading)
     _trading_arguments(command)
 
+    command = commands.add_parser("users", help="the gateway's users: add, list, remove, password")
+    command.set_defaults(run=_users)
+    _users_arguments(command)
+
     command = commands.add_parser("services", help="the services there are")
     command.set_defaults(run=_services)
     _add_data(command)
@@ -115,6 +119,13 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_replay)
     _add_settings(command)
     command.add_argument("services", nargs="*", metavar="SERVICE", help="default: trading and strategies")
+    command.add_argument(
+        "--history", action="store_true",
+        help="read the records of the journal from ClickHouse, as far as it has them, instead of from their topics",
+    )  # fmt: skip
+    command.add_argument(
+        "--report", type=Path, metavar="DIR", help="write what trading did there, as `backtest` reports it"
+    )
 
     command = commands.add_parser("backtest", help="run a strategy over a history and write a report")
     command.set_defaults(run=_backtest)
@@ -236,6 +247,18 @@ def _trading(options: argparse.Namespace) -> int:
     return run(options, _settings(options), sys.stdout)
 
 
+def _users_arguments(command: argparse.ArgumentParser) -> None:
+    from barnabas_quant.users_command import add_arguments
+
+    add_arguments(command)
+
+
+def _users(options: argparse.Namespace) -> int:
+    from barnabas_quant.users_command import run
+
+    return run(options, _settings(options), sys.stdout)
+
+
 def _services(options: argparse.Namespace) -> int:
     from barnabas_quant.runner import find_service, service_files, service_names
 
@@ -348,7 +371,8 @@ def _replay(options: argparse.Namespace) -> int:
     from barnabas_quant.settings import completed
 
     settings = _settings(options)
-    return run(options.services, completed(settings, running_platform(settings.data)))
+    settings = completed(settings, running_platform(settings.data))
+    return run(options.services, settings, options.history, options.report)
 
 
 def _backtest(options: argparse.Namespace) -> int:

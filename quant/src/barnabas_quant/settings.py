@@ -85,7 +85,7 @@ class History(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Bound what the gateway gives one client."""
+    """Bound what the gateway gives one client, and say whom it lets in."""
 
     client_bytes: Count = 4 * 2**20
     """Bytes that wait for one slow client at most; beyond that its oldest messages go, or the client does."""
@@ -93,6 +93,13 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """WebSocket clients at once."""
     streams: Count = 1024
     """Streams that one client may subscribe to."""
+    open: bool | None = None
+    """Whether a request from this machine that names nobody acts as the owner of `main`; None: exactly where
+    gateway_listen is a loopback address. Say false where a proxy on this machine passes on what comes from outside."""
+    registration: bool = True
+    """Whether anybody may register; false: only owners make users."""
+    operator_token_file: Path | None = None
+    """File of the operator's token, made where it is missing; None: DATA/run/gateway.token where there is a DATA."""
 
 
 Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,18}(\.[0-9]{1,8})?\Z")]
@@ -229,6 +236,8 @@ class StrategySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     name: str
     """MA_CROSS, MACD, ..., or the path of a Python file that holds one."""
+    alias: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}\Z")] | None = None
+    """What its signals are called by, and what it remembers is kept under; None: its own name."""
     symbols: tuple[str, ...]
     """Keys, `exchange:symbol`, or symbols alone: shares, or of the primary venue."""
     parameters: dict[str, int | float | str | bool] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from barnabas_quant.errors import BusError, SettingsError
 from barnabas_quant.model import MARKET_RECORDS, Gap, Reading
+from barnabas_quant.model.account import Account
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,9 @@ ANALYSIS_STATE = TopicSpec(
 JOURNAL = TopicSpec("engine-journal", 1, {"retention.ms": str(_WEEK)})
 """In which order the deterministic services took their inputs."""
 
+ACCOUNTS = TopicSpec(Account.topic, 1, {"cleanup.policy": "compact"})
+"""The users: the last record of a key is that user's account, and none of them ever goes by age."""
+
 TRADING_TOPICS: tuple[TopicSpec, ...] = tuple(
     TopicSpec(name, 1)
     for name in ("trade-commands", "orders", "fills", "positions", "equity", "trade-decisions", "risk-alerts",
@@ -80,6 +84,7 @@ TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec("stock-realtime", 3),
     TopicSpec("trade-signal", 1),
     TopicSpec("user-events", 3),
+    ACCOUNTS,
 )
 """Every topic that the platform starts with."""
 

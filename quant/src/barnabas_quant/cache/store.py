@@ -130,7 +130,7 @@ class Cache:
     def __init__(self, url: str, patience: float = 2.0) -> None:
         """Connect to `redis://HOST:PORT/DATABASE` at first use; `patience` in seconds, of each answer."""
         self._redis: Any = redis.Redis.from_url(url, socket_timeout=patience, socket_connect_timeout=patience)
-        self._url = url
+        self._shown = url.rpartition("@")[2]  # errors are shown to clients: no password
 
     def write(self, entries: Iterable[Entry]) -> int:
         """Write in one go, in order; answer how many were newer than what was there."""
@@ -159,7 +159,7 @@ class Cache:
         try:
             return work()
         except _DOWN as error:
-            raise StoreUnavailable(f"Redis does not answer at {self._url}: {error}") from error
+            raise StoreUnavailable(f"Redis does not answer at {self._shown}: {error}") from error
 
 
 def now_ms() -> int:

@@ -12,6 +12,7 @@ __all__ = [
     "Bar",
     "Bars",
     "Book",
+    "ErrorWord",
     "Failure",
     "Health",
     "Price",
@@ -23,10 +24,15 @@ __all__ = [
 ]
 
 
+ErrorWord = Literal[
+    "unknown_symbol", "bad_request", "unavailable", "not_found", "unauthorized", "forbidden", "conflict", "too_many"
+]
+
+
 class Failure(msgspec.Struct, frozen=True):
     """Say what went wrong: `error` is one of a few words, `message` a sentence."""
 
-    error: Literal["unknown_symbol", "bad_request", "unavailable", "not_found"]
+    error: ErrorWord
     message: str
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from barnabas_quant.errors import QuantError, StoreUnavailable
+from barnabas_quant.errors import QuantError
 from barnabas_quant.gateway.answers import (
     Bars,
     Book,
@@ -28,10 +28,11 @@ from barnabas_quant.gateway.answers import (
     Symbols,
     Trades,
 )
+from barnabas_quant.gateway.identity import Doorkeeper
 from barnabas_quant.gateway.market import Market
 from barnabas_quant.gateway.openapi import Operation, Parameter, document, page
 from barnabas_quant.gateway.sockets import Sockets
-from barnabas_quant.history import ClickHouseError
+from barnabas_quant.gateway.web import BadRequest, answer, guarded, number
 from barnabas_quant.model.markets import VENUES, listing_of
 
 _SYMBOL = re.compile(r"[A-Za-z0-9._\-]{1,40}\Z")
@@ -81,18 +82,25 @@ OPERATIONS = (
 )
 
 
-class BadRequest(ValueError):
-    """Say which parameter is wrong."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Add routes of another module to the application, and their lines in the page of the API."""
+
+    operations: tuple[Operation, ...]
+    routes: list[Route]
 
 
-def application(market: Market, sockets: Sockets) -> Starlette:
-    """Put the routes together."""
+def application(
+    market: Market, sockets: Sockets, doorkeeper: Doorkeeper | None = None, parts: Sequence[Part] = ()
+) -> Starlette:
+    """Put the routes together. `doorkeeper` tells the handlers of the parts who asks (`identity.require(request)`)."""
     api = _Api(market, sockets)
-    described = document(OPERATIONS)
-    shown = page(OPERATIONS)
+    operations = (*OPERATIONS, *(operation for part in parts for operation in part.operations))
+    described = document(operations)
+    shown = page(operations)
 
     async def openapi(request: Request) -> Response:
-        return _json(described)
+        return answer(described)
 
     async def docs(request: Request) -> Response:
         return HTMLResponse(shown)
@@ -103,23 +111,27 @@ def application(market: Market, sockets: Sockets) -> Starlette:
     async def refuse(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         word: Literal["not_found", "bad_request"] = "not_found" if error.status_code == 404 else "bad_request"
-        return _json(Failure(word, f"{request.method} {request.url.path}: {error.detail}"), error.status_code)
+        failure = Failure(word, f"{request.method} {request.url.path}: {error.detail}")
+        return answer(failure, error.status_code, error.headers)
 
-    return Starlette(
+    made = Starlette(
         exception_handlers={HTTPException: refuse},
         routes=[
-            Route("/api/v1/price/{symbol}", api.guarded(api.price)),
-            Route("/api/v1/klines/{symbol}", api.guarded(api.klines)),
-            Route("/api/v1/orderbook/{symbol}", api.guarded(api.orderbook)),
-            Route("/api/v1/trades/{symbol}", api.guarded(api.trades)),
-            Route("/api/v1/symbols", api.guarded(api.symbols)),
-            Route("/api/v1/health", api.guarded(api.health)),
+            Route("/api/v1/price/{symbol}", guarded(api.price)),
+            Route("/api/v1/klines/{symbol}", guarded(api.klines)),
+            Route("/api/v1/orderbook/{symbol}", guarded(api.orderbook)),
+            Route("/api/v1/trades/{symbol}", guarded(api.trades)),
+            Route("/api/v1/symbols", guarded(api.symbols)),
+            Route("/api/v1/health", guarded(api.health)),
             Route("/api/v1/openapi.json", openapi),
             Route("/docs", docs),
             Route("/", watch),
             WebSocketRoute("/api/v1/stream", sockets.serve),
+            *(route for part in parts for route in part.routes),
         ],
     )
+    made.state.doorkeeper = doorkeeper
+    return made
 
 
 class _Api:
@@ -129,25 +141,10 @@ class _Api:
         self._market = market
         self._sockets = sockets
 
-    def guarded(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-        """Turn errors into answers."""
-
-        async def handle(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except BadRequest as error:
-                return _json(Failure("bad_request", str(error)), 400)
-            except (StoreUnavailable, ClickHouseError) as error:
-                return _json(Failure("unavailable", str(error)), 503)
-            except QuantError as error:
-                return _json(Failure("bad_request", str(error)), 400)
-
-        return handle
-
     async def price(self, request: Request) -> Response:
         symbol, exchange = self._instrument(request)
         found = await self._market.prices.latest(symbol, exchange)
-        return _json(found) if found else self._unknown(symbol, exchange)
+        return answer(found) if found else self._unknown(symbol, exchange)
 
     async def klines(self, request: Request) -> Response:
         symbol, exchange = self._instrument(request)
@@ -161,29 +158,29 @@ class _Api:
             exchange,
             symbol,
             interval,
-            _number(request, "start", 0, 2**53),
-            _number(request, "end", 0, 2**53),
-            _number(request, "limit", 1, 5000, 500) or 500,
+            number(request, "start", 0, 2**53),
+            number(request, "end", 0, 2**53),
+            number(request, "limit", 1, 5000, 500) or 500,
             source,
         )
-        return _json(found) if found else self._unknown(symbol, exchange)
+        return answer(found) if found else self._unknown(symbol, exchange)
 
     async def orderbook(self, request: Request) -> Response:
         symbol, exchange = self._instrument(request)
-        depth = _number(request, "depth", 1, 1000, 20) or 20
+        depth = number(request, "depth", 1, 1000, 20) or 20
         found = await self._market.book(exchange, symbol, depth)
-        return _json(found) if found else self._unknown(symbol, exchange)
+        return answer(found) if found else self._unknown(symbol, exchange)
 
     async def trades(self, request: Request) -> Response:
         symbol, exchange = self._instrument(request)
-        limit = _number(request, "limit", 1, 1000, 100) or 100
-        before = _number(request, "before", 0, 2**63 - 1)
+        limit = number(request, "limit", 1, 1000, 100) or 100
+        before = number(request, "before", 0, 2**63 - 1)
         found = await self._market.trades(exchange, symbol, limit, before)
-        return _json(found) if found else self._unknown(symbol, exchange)
+        return answer(found) if found else self._unknown(symbol, exchange)
 
     async def symbols(self, request: Request) -> Response:
         known = await self._market.symbols()
-        return _json(Symbols(primary=self._market.primary, symbols=known))
+        return answer(Symbols(primary=self._market.primary, symbols=known))
 
     async def health(self, request: Request) -> Response:
         async def timed(ask: Callable[[], Awaitable[object]]) -> StoreHealth:
@@ -205,7 +202,7 @@ class _Api:
             lag=self._market.lag,
             last_tick_age_ms=self._market.last_tick_ages(),
         )
-        return _json(health, 200 if stores["kafka"].answers else 503)
+        return answer(health, 200 if stores["kafka"].answers else 503)
 
     def _instrument(self, request: Request) -> tuple[str, str]:
         """Read symbol and venue, the symbol of a share in the platform's spelling. Raises BadRequest, SymbolError."""
@@ -218,24 +215,11 @@ class _Api:
         return (listing_of(symbol).symbol if exchange in VENUES else symbol), exchange
 
     def _unknown(self, symbol: str, exchange: str) -> Response:
-        return _json(Failure("unknown_symbol", f"no {symbol} at {exchange}; /api/v1/symbols lists what there is"), 404)
+        return answer(Failure("unknown_symbol", f"no {symbol} at {exchange}; /api/v1/symbols lists what there is"), 404)
 
 
 def _since(begun: float) -> float:
     return round((time.perf_counter() - begun) * 1000, 3)
 
 
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
-
-
-def _number(request: Request, name: str, least: int, most: int, default: int | None = None) -> int | None:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
-        raise BadRequest(f"{name}: a whole number from {least} to {most}, not {text[:40]!r}")
-    return int(text)
-
-
-__all__ = ["OPERATIONS", "Symbol", "application"]
+__all__ = ["OPERATIONS", "Part", "Symbol", "application"]

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 CONFLATED = frozenset({"tick", "kline", "book", "stock"})
 """Kinds of streams of which only the newest event counts."""
 
-QUEUED = frozenset({"depth", "trade", "signal"})
+QUEUED = frozenset({"depth", "trade", "signal", "account"})
 """Kinds of streams of which each event counts."""
 
-_PARTS = {"tick": 3, "kline": 4, "book": 3, "depth": 3, "trade": 3, "stock": 2, "signal": 1}
+_PARTS = {"tick": 3, "kline": 4, "book": 3, "depth": 3, "trade": 3, "stock": 2, "signal": 1, "account": 2}
 
 
 class StreamError(ValueError):
@@ -40,9 +40,14 @@ def check_stream(name: str) -> None:
 def wildcard(name: str) -> str:
     """Give the stream of all symbols that a stream belongs to."""
     parts = name.split(":")
-    if len(parts) > 1:
+    if len(parts) > 1 and parts[0] != "account":
         parts[1 if parts[0] == "stock" else 2] = "*"
     return ":".join(parts)
+
+
+def shown(stream: str) -> str:
+    """Give the name under which clients know a stream: that of an account is `account`, as each hears of its own."""
+    return "account" if stream.startswith("account:") else stream
 
 
 class Client:
@@ -97,7 +102,7 @@ class Client:
     def take(self, most: int) -> bytes | None:
         """Give a JSON array of about `most` bytes of events; None where nothing waits."""
         events: list[bytes] = [
-            b'{"op":"dropped","stream":"%s","count":%d}' % (stream.encode(), count)
+            b'{"op":"dropped","stream":"%s","count":%d}' % (shown(stream).encode(), count)
             for stream, count in self._missed.items()
         ]
         self._missed.clear()

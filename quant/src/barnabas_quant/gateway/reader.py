@@ -21,10 +21,12 @@ from barnabas_quant.model.stock import Stock, decode_stock, encode_stock
 from barnabas_quant.model.trade_signal import TradeSignal
 from barnabas_quant.service import Status
 from barnabas_quant.settings import Settings
+from barnabas_quant.trading.events import MAIN, OUTPUTS
 
 log = logging.getLogger(__name__)
 
-TOPICS = (Tick.topic, Trade.topic, Kline.topic, OrderBook.topic, Stock.topic, TradeSignal.topic)
+_TRADING = tuple(dict.fromkeys(output.topic for output in OUTPUTS))
+TOPICS = (Tick.topic, Trade.topic, Kline.topic, OrderBook.topic, Stock.topic, TradeSignal.topic, *_TRADING)
 
 _BATCH = 5000
 _WAIT = 0.005  # seconds that a batch may take to come together: this is what a tick waits at most
@@ -38,9 +40,13 @@ class Event(msgspec.Struct, frozen=True):
     record: bytes
     produced: int
     series: str | None = None
+    topic: str = ""
+    """Of an account's event, which says what the record is."""
 
     def text(self) -> bytes:
         """Write the event as clients get it."""
+        if self.topic:  # whose it is, its clients know
+            return b'{"stream":"account","topic":"%s","data":%s}' % (self.topic.encode(), self.record)
         return b'{"stream":"%s","data":%s}' % (self.stream.encode(), self.record)
 
 
@@ -67,10 +73,14 @@ class _Book(msgspec.Struct):
     type: Literal["snapshot", "diff"]
 
 
+class _Owned(msgspec.Struct):
+    account: _Name = MAIN
+
+
 _named = msgspec.json.Decoder(_Named).decode
 _bar = msgspec.json.Decoder(_Bar).decode
 _book = msgspec.json.Decoder(_Book).decode
-_any = msgspec.json.Decoder(dict[str, object]).decode
+_owned = msgspec.json.Decoder(_Owned).decode
 
 
 def event_of(topic: str, value: bytes, produced: int) -> Event:
@@ -98,7 +108,9 @@ def event_of(topic: str, value: bytes, produced: int) -> Event:
         stock = decode_stock(value)
         stream = f"stock:{stock.symbol}"
         return Event(stream, stream, encode_stock(stock), produced)
-    _any(value)
+    account = _owned(value).account
+    if topic in _TRADING or account != MAIN:  # what the house's strategies want is for everybody to see
+        return Event(f"account:{account}", None, value, produced, topic=topic)
     return Event("signal", None, value, produced)
 
 

@@ -12,14 +12,29 @@ import uvicorn
 from barnabas_quant.bus.topics import ensure_topics, topic_specs
 from barnabas_quant.cache import Cache
 from barnabas_quant.errors import SettingsError
-from barnabas_quant.gateway.app import application
+from barnabas_quant.gateway.accounts import Accounts
+from barnabas_quant.gateway.app import Part, application
+from barnabas_quant.gateway.commands import Commands
 from barnabas_quant.gateway.hub import Hub
+from barnabas_quant.gateway.identity import Doorkeeper
 from barnabas_quant.gateway.market import Market
+from barnabas_quant.gateway.operator_token import keep_token, token_file
+from barnabas_quant.gateway.portfolios import Portfolios, decoded
 from barnabas_quant.gateway.reader import TOPICS, Event, Reader
+from barnabas_quant.gateway.sessions import Sessions
 from barnabas_quant.gateway.sockets import Sockets
+from barnabas_quant.gateway.trading import TRADING_OPERATIONS
+from barnabas_quant.gateway.trading_routes import TradingRoutes
+from barnabas_quant.gateway.user_log import UserLog
+from barnabas_quant.gateway.user_routes import UserRoutes
+from barnabas_quant.gateway.users import USER_OPERATIONS
 from barnabas_quant.history import AsyncClickHouse
+from barnabas_quant.model.account import Account
+from barnabas_quant.model.user_event import UserEvent
 from barnabas_quant.processes import check_port, split_address
 from barnabas_quant.service import Service
+from barnabas_quant.trading.events import Decision
+from barnabas_quant.trading.inputs import COMMANDS
 
 _BATCHES = 4
 """Batches that may wait for the loop."""
@@ -29,7 +44,7 @@ class GatewayService(Service):
     """Answer REST and WebSocket clients."""
 
     name = "gateway"
-    summary = "REST and WebSocket: prices, candles, books, trades, signals"
+    summary = "REST and WebSocket: prices, candles, books, trades, signals, users"
     needs = ("redis", "clickhouse")
 
     def run(self) -> None:
@@ -38,7 +53,7 @@ class GatewayService(Service):
         if settings.redis is None or settings.clickhouse is None:
             raise SettingsError("the gateway asks Redis and ClickHouse: give --redis URL and --clickhouse URL")
         check_port(settings.gateway_listen, "the setting gateway_listen")
-        ensure_topics(settings.bootstrap, topic_specs(TOPICS))
+        ensure_topics(settings.bootstrap, topic_specs((*TOPICS, COMMANDS, Account.topic, UserEvent.topic)))
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
@@ -48,7 +63,17 @@ class GatewayService(Service):
         hub = Hub()
         history = AsyncClickHouse(settings.clickhouse)
         market = Market(settings, Cache(settings.redis, patience=0.5), history, self.status, self.context.stop.is_set)
-        app = application(market, Sockets(hub, settings.gateway))
+        accounts = Accounts(settings.bootstrap, self.status, self.context.stop)
+        sessions = Sessions(settings.redis)
+        events = UserLog(settings.bootstrap)
+        doorkeeper = Doorkeeper(settings, accounts.known, sessions, self._operator_token())
+        users = UserRoutes(accounts, sessions, doorkeeper, events, settings.gateway.registration)
+        portfolios = Portfolios(settings.bootstrap, history)
+        commands = Commands(settings.bootstrap)
+        trading = TradingRoutes(portfolios, commands, settings.primary)
+        users.on_account.append(trading.open)
+        parts = [Part(USER_OPERATIONS, users.routes()), Part(TRADING_OPERATIONS, trading.routes())]
+        app = application(market, Sockets(hub, settings.gateway), doorkeeper, parts)
         loop = asyncio.get_running_loop()
 
         room = threading.Semaphore(_BATCHES)
@@ -58,6 +83,10 @@ class GatewayService(Service):
             for event in events:
                 hub.publish(event.stream, event.place, event.text(), event.series)
                 market.hear(event)
+                if event.topic and (told := decoded(event.topic, event.record)) is not None:
+                    portfolios.hear(told)
+                    if isinstance(told, Decision):
+                        commands.hear(told)
 
         def deliver(events: list[Event]) -> None:
             while not room.acquire(timeout=0.1):  # the loop is behind: the reader waits, and Kafka keeps the records
@@ -74,28 +103,41 @@ class GatewayService(Service):
             )
         )  # fmt: skip
         reader = Reader(settings, self.status, self.context.stop, deliver)
-        async with _until_stopped(self, server):
+        async with _until_stopped(self, server, accounts, events):
             reader.start()
+            accounts.start()
             # Its public `serve` takes the signals over, which are the runner's.
             await server._serve()
         reader.join()
+        await asyncio.to_thread(accounts.join)
+        users.close()
+        await asyncio.to_thread(events.close)
+        await sessions.close()
         await history.close()
+
+    def _operator_token(self) -> str | None:
+        """Give the operator's token, which stands where the settings say. Raises SettingsError."""
+        path = token_file(self.settings)
+        return None if path is None else keep_token(path)
 
 
 @contextlib.asynccontextmanager
-async def _until_stopped(service: GatewayService, server: uvicorn.Server) -> AsyncIterator[None]:
-    """End the server when the service is told to stop; say ready once it listens."""
+async def _until_stopped(
+    service: GatewayService, server: uvicorn.Server, accounts: Accounts, events: UserLog
+) -> AsyncIterator[None]:
+    """End the server when the service is told to stop; say ready once it listens and knows its users."""
 
     async def watch() -> None:
         while not service.context.stop.is_set():
             await asyncio.sleep(0.05)
-            service.status.ready = server.started
+            service.status.ready = server.started and accounts.ready
         server.should_exit = True
 
-    task = asyncio.create_task(watch())
+    tasks = [asyncio.create_task(watch()), asyncio.create_task(events.serve())]
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

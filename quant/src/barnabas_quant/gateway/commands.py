@@ -1,0 +1,81 @@
+"""What people ask of the trading service: written to `trade-commands`, answered by what was decided about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+
+import msgspec
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from barnabas_quant.bus.topics import client_settings
+from barnabas_quant.errors import BusError
+from barnabas_quant.trading.events import Cancel, Decision, Open, Place, Switch, Transfer
+from barnabas_quant.trading.inputs import COMMANDS
+
+Command = Open | Place | Cancel | Switch | Transfer
+
+_PATIENCE = 10.0  # seconds for an acknowledgement
+_REMEMBERED = 2000  # decisions: one may be heard before it is known that it was waited for
+
+
+class Commands:
+    """Write commands, and know what became of them. All of it runs on one loop."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._producer = Producer(
+            client_settings(
+                bootstrap,
+                {"enable.idempotence": True, "message.timeout.ms": round(_PATIENCE * 1000), "linger.ms": 0},
+            )
+        )
+        self._decided: OrderedDict[str, Decision] = OrderedDict()
+        self._waiting: dict[str, asyncio.Future[Decision]] = {}
+
+    def hear(self, decision: Decision) -> None:
+        """Take what was decided about anything."""
+        waiting = self._waiting.pop(decision.subject, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(decision)
+        self._decided[decision.subject] = decision
+        if len(self._decided) > _REMEMBERED:
+            self._decided.popitem(last=False)
+
+    async def send(self, command: Command) -> str:
+        """Write a command; give its id, which is its place. Raises BusError where Kafka does not take it."""
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[int] = loop.create_future()
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            loop.call_soon_threadsafe(settle, error, int(message.offset() or 0))
+
+        def settle(error: KafkaError | None, offset: int) -> None:
+            if written.done():
+                return
+            if error is None:
+                written.set_result(offset)
+            else:
+                written.set_exception(BusError(f"{COMMANDS}: the command was not written: {error.str()}"))
+
+        try:
+            self._producer.produce(COMMANDS, msgspec.json.encode(command), partition=0, on_delivery=delivered)
+        except (BufferError, KafkaException) as error:
+            raise BusError(f"{COMMANDS}: {error}") from error
+        await asyncio.to_thread(self._producer.flush, _PATIENCE + 1)
+        try:
+            return f"{COMMANDS}-0-{await asyncio.wait_for(written, 1)}"
+        except TimeoutError as error:
+            raise BusError(f"{COMMANDS}: the command is not acknowledged; perhaps it is there") from error
+
+    async def ask(self, command: Command, seconds: float) -> tuple[str, Decision | None]:
+        """Write a command and wait for what is decided about it; None where that takes longer. Raises BusError."""
+        id = await self.send(command)
+        if (decision := self._decided.get(id)) is not None:
+            return id, decision
+        waiting = self._waiting[id] = asyncio.get_running_loop().create_future()
+        try:
+            return id, await asyncio.wait_for(waiting, seconds)
+        except TimeoutError:
+            return id, None
+        finally:
+            self._waiting.pop(id, None)
