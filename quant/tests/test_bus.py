@@ -65,6 +65,7 @@ def test_the_topics_are_those_of_the_platform() -> None:
         "stock-realtime": 3,
         "trade-signal": 1,
         "user-events": 3,
+        "accounts": 1,
         "engine-journal": 1,
         **{topic.name: 1 for topic in TRADING_TOPICS},
     }

@@ -13,7 +13,7 @@ from barnabas_quant.errors import QuantError
 from barnabas_quant.model.intervals import DAY, MINUTE
 from barnabas_quant.model.money import ONE
 from barnabas_quant.trading.engine import EngineSettings
-from barnabas_quant.trading.events import Bar, Fill, MarketEvent, Quote, text
+from barnabas_quant.trading.events import Bar, Fill, MarketEvent, Print, Quote, text
 from barnabas_quant.trading.limits import Limits
 
 from .common import events_of, opened, write_bars
@@ -178,3 +178,16 @@ def test_quotes_are_charted_where_no_bars_are(tmp_path: Path) -> None:
     _, result = run(str(path), events, key)
     assert [candle.close // ONE for candle in result.candles[key].kept] == [101, 102, 103, 105, 106]
     assert not any(isinstance(event, Bar) for event in events)
+
+
+def test_bars_of_one_interval_are_drawn_and_no_price_beside_them() -> None:
+    key, minute = "binance:BTCUSDT", 60_000_000
+    setup = Setup(strategy="MA_CROSS", instruments=(key,), engine=EngineSettings(cash={"USDT": 10**12}))
+    begin = 1_700_000_040_000_000
+    events = [Print(key, begin + number, 100 * 10**8, 10**8) for number in range(50)]
+    for number in range(5):
+        for interval, length in (("1m", minute), ("5m", 5 * minute)):
+            at = begin + number * minute
+            events.append(Bar(key, at + length, at, interval, *[(100 + number) * 10**8] * 4, 10**8))
+    result = Simulation(setup).run(sorted(events, key=lambda event: event.time))
+    assert [candle.time for candle in result.candles[key].kept] == [begin + n * minute for n in range(1, 6)]

@@ -62,7 +62,9 @@ class Candle(msgspec.Struct):
 class Candles:
     """Keep the prices of one instrument in at most 2,400 candles: neighbours are joined when there are more."""
 
-    def __init__(self) -> None:
+    def __init__(self, barred: bool = False) -> None:
+        """Say whether they are made of bars, and not of single prices."""
+        self.barred = barred
         self.kept: list[Candle] = []
         self._each = 1
         self._in_last = 0
@@ -119,7 +121,7 @@ class Recorder:
         """Who is asked what is held; another one may take its place."""
         self.result = result
         self._costs: dict[str, Costs] = {}
-        self._barred: set[str] = set()  # instruments whose bars are drawn, so their prices are not
+        self._barred: dict[str, str] = {}  # instruments whose bars of this interval are drawn, and not their prices
 
     def follow(self, instrument: Instrument) -> None:
         """Keep what concerns an instrument and its currency."""
@@ -145,8 +147,10 @@ class Recorder:
             return
         kind, key = type(event), event.instrument
         if kind is Bar:
-            self._barred.add(key)
-            candles.add(time, event.open, event.high, event.low, event.close)  # type: ignore[union-attr]
+            if self._barred.setdefault(key, event.interval) == event.interval:  # type: ignore[union-attr]
+                if not candles.barred:  # prices from before the first bar would stretch their minute over the chart
+                    candles = self.result.candles[key] = Candles(barred=True)
+                candles.add(time, event.open, event.high, event.low, event.close)  # type: ignore[union-attr]
         elif key not in self._barred:
             if kind is Print:
                 price = event.price  # type: ignore[union-attr]
