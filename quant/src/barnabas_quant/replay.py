@@ -7,12 +7,14 @@ entry on, without a snapshot. Nothing is written, but the report where one is wa
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from barnabas_quant.backtest.report import write_report
 from barnabas_quant.bus.dead_letters import DeadLetters
+from barnabas_quant.bus.journal import Journal
 from barnabas_quant.bus.marks import Mark
 from barnabas_quant.bus.ranges import RangeReader, read_records
 from barnabas_quant.errors import ServiceError, SettingsError
@@ -23,6 +25,8 @@ from barnabas_quant.replay_report import RecordedTrading
 from barnabas_quant.runner import find_service, service_names
 from barnabas_quant.service import Context, Status
 from barnabas_quant.settings import Settings
+
+_PATIENCE = 5.0  # seconds for a service to tell what follows from the last entry of its journal
 
 
 def journaled(name: str) -> type[JournaledService]:
@@ -39,16 +43,27 @@ def made(kind: type[JournaledService], settings: Settings) -> JournaledService:
     return kind(Context(settings, threading.Event(), Status(), DeadLetters(settings.bootstrap, kind.name)))
 
 
-def told(kind: type[JournaledService], settings: Settings) -> dict[str, list[bytes]]:
-    """Give what stands in the topics that a service tells, of its own records, by topic."""
-    found: dict[str, list[bytes]] = {}
-    for topic in kind.tells:
-        found[topic] = [
-            bytes(message.value() or b"")
-            for message in read_records(settings.bootstrap, {topic: 1})
-            if (mark := Mark.of(message)) is not None and mark.source == kind.name
-        ]
-    return found
+def told(kind: type[JournaledService], settings: Settings, count: int, end: int) -> dict[str, list[bytes]]:
+    """Give what stands in the topics that a service tells, by topic; `count` follows from the journal up to `end`.
+
+    A service that runs tells more meanwhile: where the journal has grown, what is beyond `count` is left out. And it
+    may be about to tell the last of these: that is waited for a while.
+    """
+    deadline, least = time.monotonic() + _PATIENCE, count - 1
+    if Journal(settings.bootstrap, kind.name).end() == end:
+        count = 2**63
+    while True:
+        found: dict[str, list[bytes]] = {topic: [] for topic in kind.tells}
+        last = -1
+        for topic in kind.tells:
+            for message in read_records(settings.bootstrap, {topic: 1}):
+                mark = Mark.of(message)
+                if mark is not None and mark.source == kind.name and mark.sequence[0] < count:
+                    found[topic].append(bytes(message.value() or b""))
+                    last = max(last, mark.sequence[0])
+        if last >= least or time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)
 
 
 def compare(said: Iterable[Said], stands: dict[str, list[bytes]]) -> list[tuple[str, int, int, str]]:
@@ -96,13 +111,14 @@ def _replay(name: str, settings: Settings, history: bool, report: Path | None) -
     """Replay a service; tell whether something differs."""
     recorded = name == "trading" and report is not None
     service = made(RecordedTrading if recorded else journaled(name), settings)
-    stands = told(type(service), settings)
+    end = Journal(settings.bootstrap, name).end()
     if history:
         with from_history(settings) as reader:
-            rows = compare(service.replay(reader), stands)
+            said = list(service.replay(reader))
         print(f"{name:12} {reader.given['rows']:,} records from the history, {reader.given['topics']:,} from topics")
     else:
-        rows = compare(service.replay(), stands)
+        said = list(service.replay())
+    rows = compare(said, told(type(service), settings, len(said), end))
     for topic, count, same, wrong in rows:
         print(f"{name:12} {topic:20} {count:>9,} told  {same:>9,} the same  {wrong}")
     if report is not None and isinstance(service, RecordedTrading):

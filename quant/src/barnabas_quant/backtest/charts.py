@@ -13,7 +13,7 @@ from html import escape
 
 import msgspec
 
-from barnabas_quant.model.intervals import DAY, SECOND
+from barnabas_quant.model.intervals import DAY, MINUTE, SECOND
 
 WIDTH = 1000
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 12, 8, 20
@@ -146,12 +146,13 @@ def _axes(frame: _Frame, times: Sequence[int], form: Format, offset: int) -> str
             f'<text class="label" x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{escape(form(tick))}</text>'
         )
     labels = min(7, len(times))
-    short = times[-1] - times[0] < 3 * DAY
+    long = times[-1] - times[0]
+    written = "%H:%M:%S" if long < 10 * MINUTE else "%m-%d %H:%M" if long < 3 * DAY else "%Y-%m-%d"
     for n in range(labels):
         place = round(n * (len(times) - 1) / max(1, labels - 1))
         anchor = "start" if n == 0 else "end" if n == labels - 1 and n else "middle"
         moment = datetime.fromtimestamp((times[place] + offset) // SECOND, UTC)
-        text = moment.strftime("%m-%d %H:%M" if short else "%Y-%m-%d")
+        text = moment.strftime(written)
         drawn.append(
             f'<text class="label" x="{frame.x(place)}" y="{frame.height - 4}" text-anchor="{anchor}">{text}</text>'
         )

@@ -60,7 +60,7 @@ def page(result: Result, notes: Sequence[str] = ()) -> str:
     title = f"{result.name}: {', '.join(result.setup.instruments)}"
     first = next(iter(result.metrics.values()))
     offset = result.offsets[first.currency]
-    chosen = ", ".join(f"{name}={value}" for name, value in result.parameters.items())
+    chosen = ", ".join(f"{name}={value}" for name, value in result.parameters.items() if value != "")
     span = f"{_moment(first.begin, offset)} to {_moment(first.end, offset)} {_zone(offset)}"
     body = [
         f"<h1>{escape(title)}</h1>",
