@@ -40,6 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     doctor.add_argument("--command-config", metavar="FILE", help="a property file with the client's configuration")
     doctor.add_argument("--json", action="store_true", help="print what was found as JSON")
 
+    console = commands.add_parser("console", help="serve a web page that shows and changes clusters of Kafka")
+    if words[:1] == ["console"]:  # nothing of it is imported for the other commands
+        from barnabas.console.command import add_arguments as add_console_arguments
+
+        add_console_arguments(console)
+
     home = commands.add_parser("home", help="write a folder shaped like Kafka's: bin, config, docker")
     home.add_argument("folder", metavar="DIR", help="the folder; it is made where there is none")
     home.add_argument("--force", action="store_true", help="replace the files that are there already")
@@ -58,6 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from barnabas.tools.doctor import command as examine
 
         return examine(parsed)
+    if parsed.command == "console":
+        from barnabas.console.command import run as serve_console
+
+        return serve_console(parsed)
     if parsed.command == "home":
         from barnabas.tools.home import command as write_home
 

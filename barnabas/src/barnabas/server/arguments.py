@@ -17,6 +17,10 @@ def add_arguments(serve: argparse.ArgumentParser) -> None:
         "--override", metavar="KEY=VALUE", action="append", default=[], help="a configuration key; wins over the file"
     )
     serve.add_argument("--metrics", metavar="PORT", type=int, help="serve metrics for Prometheus (usually 9404)")
+    serve.add_argument(
+        "--console", metavar="HOST:PORT", nargs="?", const="localhost:8080",
+        help="serve the web console, too, as a process of its own (default address: localhost:8080)",
+    )
     serve.add_argument("--log-format", choices=("text", "json"), default="text", help="the form of log lines")
     serve.add_argument("--log-level", default="INFO", choices=("ERROR", "WARNING", "INFO", "DEBUG"))
     serve.add_argument("--metadata-version", metavar="LEVEL", help="the oldest Kafka that may take over: 4.0 to 4.3")

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ def serve(parsed: argparse.Namespace) -> int:
     try:
         config, warnings, data = configuration(parsed)
         level = metadata_version(parsed.metadata_version)
+        check_console(parsed.console)
     except (ConfigException, BarnabasError, OSError) as e:
         sys.stderr.write(f"barnabas: {e}\n")
         return 1
@@ -36,7 +38,7 @@ def serve(parsed: argparse.Namespace) -> int:
     raise_file_limit()
     broker = Broker(config, data, metadata_version=level, metrics_port=parsed.metrics)
     try:
-        return run(_serve(broker, control=parsed.control))
+        return run(_serve(broker, control=parsed.control, console=parsed.console))
     except BarnabasError as e:
         sys.stderr.write(f"barnabas: {e}\n")
         return 1
@@ -94,6 +96,12 @@ def metadata_version(text: str | None) -> int:
     raise BarnabasError(f"--metadata-version {text}: expected one of {', '.join(METADATA_VERSIONS)}")
 
 
+def check_console(address: str | None) -> None:
+    """Raise `BarnabasError` for an address of the console that is none."""
+    if address is not None and not re.fullmatch(r".+:[0-9]{1,5}", address):
+        raise BarnabasError(f"--console {address}: expected HOST:PORT, such as localhost:8080")
+
+
 def raise_file_limit() -> None:
     """Let the process open as many files as the system allows: every partition needs one or more."""
     with contextlib.suppress(ImportError, OSError, ValueError):
@@ -103,14 +111,15 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _serve(broker: Broker, *, control: bool) -> int:
+async def _serve(broker: Broker, *, control: bool, console: str | None) -> int:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt
             loop.add_signal_handler(number, stopping.set)
     await broker.start()
-    try:
+    async with contextlib.AsyncExitStack() as beside:
+        beside.push_async_callback(_stop, broker)
         for listener in broker.listeners:
             logs.KAFKA_SERVER.info(
                 "listening on %s://%s:%d, advertised as %s:%d", listener.name, listener.host, listener.port,
@@ -118,14 +127,20 @@ async def _serve(broker: Broker, *, control: bool) -> int:
             )
         logs.KAFKA_SERVER.info("[KafkaServer id=%d] started", broker.node.node_id)
         logs.KAFKA_RAFT_SERVER.info("Kafka Server started")
+        if console is not None:
+            from barnabas.server.beside import running_console
+
+            await beside.enter_async_context(running_console(broker.bootstrap, console))
         if control:
             from barnabas.server.control import answer_commands
 
             await answer_commands(broker, stopping)
         else:
             await stopping.wait()
-    finally:
-        logs.KAFKA_SERVER.info("[KafkaServer id=%d] shutting down", broker.config.node_id)
-        await broker.stop()
-        logs.KAFKA_SERVER.info("[KafkaServer id=%d] shut down completed", broker.config.node_id)
     return 0
+
+
+async def _stop(broker: Broker) -> None:
+    logs.KAFKA_SERVER.info("[KafkaServer id=%d] shutting down", broker.config.node_id)
+    await broker.stop()
+    logs.KAFKA_SERVER.info("[KafkaServer id=%d] shut down completed", broker.config.node_id)

@@ -1,0 +1,1 @@
+"""A web console for any Kafka: topics, records, groups, brokers, access; `barnabas console` starts it."""
