@@ -9,7 +9,7 @@ CAPTURE ?=
 ARGS   ?=
 WORKERS ?= 4
 
-.PHONY: up test lint compat soak bench clean venv-check
+.PHONY: up test lint compat soak bench web clean venv-check
 
 up: $(VENV)/.up
 	exec $(BIN)/barnabas-quant up $(if $(CAPTURE),--capture "$(CAPTURE)") $(ARGS)
@@ -46,6 +46,14 @@ $(VENV)/.up: $(VENV)/.made constraints.txt barnabas/pyproject.toml quant/pyproje
 
 $(VENV)/.test: $(VENV)/.up requirements-dev.txt
 	$(BIN)/pip install -q -c constraints.txt -r requirements-dev.txt
+	touch $@
+
+web: web/node_modules/.installed
+	cd web && node build.mjs $(ARGS)
+
+web/node_modules/.installed: web/package-lock.json
+	@command -v npm > /dev/null || { echo "The pages are built with Node 20.19 or later and npm; using them needs neither"; exit 1; }
+	cd web && npm ci --no-audit --no-fund
 	touch $@
 
 clean:

@@ -1,0 +1,34 @@
+/** Words and command lines of ACLs and quotas. */
+
+import { quoted } from "../../../shared/text.ts";
+import type { Acl, Quota } from "./types.ts";
+
+const RESOURCES: Record<string, string> = {
+  topic: "--topic", group: "--group", cluster: "--cluster", transactional_id: "--transactional-id",
+  delegation_token: "--delegation-token", user: "--user-principal",
+};
+
+/** Return the kafka-acls command that adds or removes one rule. */
+export function aclCommand(bootstrap: string, acl: Acl, action: string): string {
+  const kind = acl.resourceType.toLowerCase();
+  const allow = acl.permission.toLowerCase() === "deny" ? "deny" : "allow";
+  return [
+    "kafka-acls --bootstrap-server", quoted(bootstrap), action, `--${allow}-principal`, quoted(acl.principal),
+    `--${allow}-host`, quoted(acl.host), "--operation", quoted(acl.operation), RESOURCES[kind] ?? `--${kind}`,
+    ...(kind === "cluster" ? [] : [quoted(acl.resourceName)]), "--resource-pattern-type", acl.patternType.toLowerCase(),
+  ].join(" ");
+}
+
+/** Tell whom a quota is for: "user alice, client-id reports"; a name that is null means everybody without an own one. */
+export function entityText(entity: Quota["entity"]): string {
+  return entity.map((one) => `${one.type} ${one.name ?? "(default)"}`).join(", ");
+}
+
+/** Return the kafka-configs command for an entity, without what it does. */
+export function entityCommand(bootstrap: string, entity: Quota["entity"]): string {
+  const TYPES: Record<string, string> = { user: "users", "client-id": "clients", ip: "ips" };
+  const parts = entity.map(
+    (one) => `--entity-type ${TYPES[one.type] ?? one.type} ${one.name === null ? "--entity-default" : `--entity-name ${quoted(one.name)}`}`,
+  );
+  return `kafka-configs --bootstrap-server ${quoted(bootstrap)} --alter ${parts.join(" ")}`;
+}
