@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from barnabas.embedded import BarnabasError, Broker
 from barnabas.protocol.messages.heartbeat import HeartbeatRequest
@@ -216,3 +216,14 @@ def test_unknown_bytes_close_the_connection_alone(broker: Broker) -> None:
         with pytest.raises(Closed):
             wire.read(1)
         assert other.request(MetadataRequest(None), 12).cluster_id
+
+
+def test_a_process_may_say_more_than_a_pipe_holds() -> None:
+    """A line for each topic: nobody asks it anything meanwhile, so nobody would read them."""
+    with Broker(process=True) as broker:
+        admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+        for first in range(0, 1500, 500):
+            wanted = [NewTopic(f"a-topic-with-a-rather-long-name-{number}", 1) for number in range(first, first + 500)]
+            for made in admin.create_topics(wanted, request_timeout=60).values():
+                made.result(60)
+        assert len(admin.list_topics(timeout=60).topics) == 1500

@@ -14,15 +14,17 @@ so that retention, session time-outs and expiry need no waiting.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import queue
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-import time
+from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -298,10 +300,14 @@ class _ProcessRunner:
             command += ["--listen", address]
         for key, value in properties.items():
             command += ["--override", f"{key}={value}"]
-        self._log: list[str] = []
+        self._log: deque[str] = deque(maxlen=20)
+        self._answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
+        # Read all the time: a pipe that is full would hold the broker up in the middle of its work.
+        self._reader = threading.Thread(target=self._read, name="broker's output", daemon=True)
+        self._reader.start()
         try:
             ready = self._answer()
         except BaseException:
@@ -310,19 +316,28 @@ class _ProcessRunner:
         self.bootstrap: str = ready["bootstrap"]
         self.port: int = ready["port"]
 
-    def _answer(self) -> dict[str, Any]:
-        """Read until the child answers; its log lines in between are kept for an error message."""
+    def _read(self) -> None:
+        """Take the child's output until it ends: answers to their queue, of its log the last lines."""
         from barnabas.server.control import PREFIX
 
         assert self._child.stdout is not None
-        for line in self._child.stdout:
-            if line.startswith(PREFIX):
-                answer: dict[str, Any] = json.loads(line[len(PREFIX) :])
-                if "error" in answer:
-                    raise BarnabasError(answer["error"])
-                return answer
-            self._log = [*self._log[-20:], line]
-        raise BarnabasError("The broker's process ended:\n" + "".join(self._log))
+        with contextlib.suppress(ValueError):  # closed while it was read
+            for line in self._child.stdout:
+                if line.startswith(PREFIX):
+                    self._answers.put(json.loads(line[len(PREFIX) :]))
+                else:
+                    self._log.append(line)
+        self._answers.put(None)
+
+    def _answer(self) -> dict[str, Any]:
+        """Wait until the child answers."""
+        answer = self._answers.get()
+        if answer is None:
+            self._answers.put(None)  # for whoever asks next
+            raise BarnabasError("The broker's process ended:\n" + "".join(self._log))
+        if "error" in answer:
+            raise BarnabasError(str(answer["error"]))
+        return answer
 
     def command(self, what: str, **arguments: Any) -> Any:
         """Send a command; wait for its answer and return the result."""
@@ -336,16 +351,12 @@ class _ProcessRunner:
         child = self._child
         if child.poll() is None:
             child.send_signal(signal.SIGTERM) if clean else child.kill()
-        deadline = time.monotonic() + _STOP_S
-        if child.stdout is not None:
-            for _ in child.stdout:  # so that a full pipe holds nobody up
-                if time.monotonic() > deadline:
-                    break
         try:
-            child.wait(max(0.1, deadline - time.monotonic()))
+            child.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+        self._reader.join(5)  # what the child started may hold its output open
         for stream in (child.stdin, child.stdout):
             if stream is not None:
                 stream.close()
