@@ -52,6 +52,7 @@ Said = tuple[str, bytes, bytes]
 
 _ENTRIES = 500  # of the journal, worked off at a time
 _BATCH = 2000  # records, at most
+_SLICE = 0.005  # seconds after which a signal among what is gathered is seen
 
 
 class JournaledService(Service):
@@ -64,6 +65,8 @@ class JournaledService(Service):
     """Topics that it reads from their first record when it has never run; of the others it reads what comes."""
     snapshot_every: ClassVar[float] = 10.0
     """Seconds between two snapshots."""
+    gathers: ClassVar[float] = 0.05
+    """Seconds for which records are gathered before they are worked off."""
     state_form: ClassVar[str] = "service"
     """Names the form of what `save` gives: a snapshot of another one is not read, the whole journal is."""
     clock_every: ClassVar[float] = 1.0
@@ -172,7 +175,7 @@ class JournaledService(Service):
         snapshot_at = commit_at = clock_at = time.monotonic()
         moved = False
         while not self.context.stop.is_set():
-            messages = self._good(_next(consumer))
+            messages = self._good(self._next(consumer))
             if messages:
                 self._journal.append(runs=runs_of(messages))
                 self._take_all(messages)
@@ -193,6 +196,19 @@ class JournaledService(Service):
             if moved and now >= snapshot_at:
                 snapshot_at, moved = now + self.snapshot_every, False
                 self._snapshot(store)
+
+    def _next(self, consumer: Consumer) -> list[Message]:
+        """Give what is there; each batch is an entry of the journal, so what nobody waits for is gathered for a while.
+
+        What somebody waits for (a signal, a command) goes at once, with what has come before it.
+        """
+        messages: list[Message] = consumer.consume(1, 0.05)
+        until = time.monotonic() + self.gathers
+        while messages and len(messages) < _BATCH and not any(m.topic() in self.from_the_beginning for m in messages):
+            if (left := until - time.monotonic()) <= 0:
+                break
+            messages += consumer.consume(_BATCH - len(messages), min(left, _SLICE))
+        return messages
 
     def _take_all(self, messages: Iterable[Message]) -> None:
         with self.watched():
@@ -357,15 +373,6 @@ class JournaledService(Service):
                 consumer.commit(offsets=[TopicPartition(*at, offset) for at, offset in moved.items()])
             except KafkaException as error:
                 log.debug("%s: %s", self.name, error)
-
-
-def _next(consumer: Consumer) -> list[Message]:
-    """Give what is there: at once what has come, and what comes within two milliseconds behind it.
-
-    Each batch is an entry of the journal and waits for its acknowledgement, so neither is one made of every record.
-    """
-    first = consumer.consume(1, 0.05)
-    return [*first, *consumer.consume(_BATCH - 1, 0.002)] if first else []
 
 
 class _Held(msgspec.Struct, array_like=True):
