@@ -1,26 +1,26 @@
-"""`barnabas-quant trading kill | reset | cancel | place | transfer | open | status`: a person at a paper account.
+"""`barnabas-quant trading kill | reset | cancel | place | transfer | open | status | strategies | stop | start`.
 
-Commands are records of `trade-commands`; what the trading service decided about one stands on `trade-decisions` under
-its id, the record's place. `status` reads the newest records of `equity`, `positions`, `orders` and `trade-decisions`.
+A person at a paper account. Commands are records of `trade-commands`; what the trading service decided about one stands
+on `trade-decisions` under its id, the record's place. `status` reads the newest records of `equity`, `positions`,
+`orders` and `trade-decisions`. The last three are those of strategy_commands.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import getpass
-import time
-from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 import msgspec
-from confluent_kafka import KafkaError, Message, Producer
 
+from barnabas_quant.asking import add_wait, ask, decoded, look_for
 from barnabas_quant.bus.ranges import RangeReader
-from barnabas_quant.bus.topics import client_settings, ensure_topics, kafka_answers, set_client_settings, topic_specs
+from barnabas_quant.bus.topics import ensure_topics, kafka_answers, set_client_settings, topic_specs
 from barnabas_quant.endpoints import running_platform
 from barnabas_quant.errors import BusError, QuantError, SettingsError, SymbolError
 from barnabas_quant.model.money import units
 from barnabas_quant.settings import Settings, completed
+from barnabas_quant.strategy_commands import ACTIONS, add_strategy_actions, run_strategy_action
 from barnabas_quant.trading.events import (
     EVERY,
     MAIN,
@@ -38,9 +38,9 @@ from barnabas_quant.trading.inputs import COMMANDS, key_of
 from barnabas_quant.trading.instruments import usual
 from barnabas_quant.trading.orders import OPEN, OrderRequest
 
-Command = Open | Place | Cancel | Switch | Transfer
+_MOMENT = 2.0  # seconds for an order to reach the venue
 
-_PATIENCE = 10.0  # seconds
+Command = Open | Place | Cancel | Switch | Transfer
 
 
 def add_arguments(command: argparse.ArgumentParser, add_settings: Any) -> None:
@@ -54,10 +54,7 @@ def add_arguments(command: argparse.ArgumentParser, add_settings: Any) -> None:
             more = f", or {EVERY}: all" if name in ("kill", "reset") else ""
             one.add_argument("--account", default=MAIN, metavar="NAME", help=f"(default {MAIN}){more}")
         if told:
-            one.add_argument(
-                "--wait", type=float, default=_PATIENCE, metavar="SECONDS",
-                help=f"for the trading service's decision (default {_PATIENCE:g}; 0: do not wait)",
-            )  # fmt: skip
+            add_wait(one, "the trading service's decision")
         return one
 
     one = action("kill", "pull the kill switch: cancel all orders, trade no more until a person resets it")
@@ -90,6 +87,7 @@ def add_arguments(command: argparse.ArgumentParser, add_settings: Any) -> None:
     one.add_argument("amount", type=_signed)
     one = action("open", "open an account, with what accounts begin with")
     one.add_argument("account", metavar="NAME")
+    add_strategy_actions(actions, add_settings)
     one = action("status", "equity, positions, open orders and the kill switch", told=False)
     one.add_argument("--json", action="store_true", help="as a JSON document")
 
@@ -100,10 +98,12 @@ def run(options: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     set_client_settings(settings.kafka_client)
     if not kafka_answers(bootstrap) and not kafka_answers(bootstrap):
         raise BusError(f"no Kafka answers at {bootstrap}")
+    if options.action in ACTIONS:
+        return run_strategy_action(options, bootstrap, out)
     if options.action == "status":
         return _show(bootstrap, options.account, options.json, out)
     command = _command(options, settings.primary)
-    decision = _tell(bootstrap, command, options.wait, out)
+    decision = ask(bootstrap, COMMANDS, command, Decision, options.wait, out)
     if decision is None:
         if options.wait:
             raise QuantError(f"no answer within {options.wait:g} s: the command is kept; does the trading service run?")
@@ -111,7 +111,21 @@ def run(options: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     numbers = ", ".join(f"{name} {value}" for name, value in decision.numbers.items())
     words = (decision.verdict, decision.rule, decision.reason, f"({numbers})" if numbers else "")
     print(" ".join(word for word in words if word), file=out)
-    return 0 if decision.verdict == "accepted" else 1
+    if decision.verdict != "accepted":
+        return 1
+    return _venue_says(bootstrap, decision.order, out) if decision.order else 0
+
+
+def _venue_says(bootstrap: str, id: str, out: TextIO) -> int:
+    """Print what the venue has made of an order within a moment; give the exit code: 1 where it was rejected."""
+    order = look_for(
+        bootstrap, OrderEvent.topic, OrderEvent, lambda one: one.order == id and one.step not in ("new", "submit"),
+        _MOMENT,
+    )  # fmt: skip
+    if order is None:  # it has a long way to the venue
+        return 0
+    print(f"the venue: {order.status}{f', {order.reason}' if order.reason else ''}", file=out)
+    return 1 if order.status == "rejected" else 0
 
 
 def _amount(text: str) -> int:
@@ -164,50 +178,6 @@ def _command(options: argparse.Namespace, primary: str) -> Command:
     return Place("", 0, request, account, options.test)
 
 
-def _tell(bootstrap: str, command: Command, wait: float, out: TextIO) -> Decision | None:
-    """Write a command; give what was decided about it, None where that is not known in time."""
-    ensure_topics(bootstrap, topic_specs((COMMANDS, Decision.topic)))
-    with RangeReader(bootstrap) as reader:
-        at = (Decision.topic, 0)
-        heard = reader.bounds([at])[at][1]
-        id = f"{COMMANDS}-0-{_write(bootstrap, msgspec.json.encode(command))}"
-        print(id, file=out, flush=True)
-        deadline = time.monotonic() + wait
-        while time.monotonic() < deadline:
-            end = reader.bounds([at])[at][1]
-            if end > heard:
-                told: Iterator[Decision] = _decoded(reader.read({at: (heard, end)}), Decision)
-                for decision in told:
-                    if decision.subject == id:
-                        return decision
-                heard = end
-            time.sleep(0.05)
-    return None
-
-
-def _write(bootstrap: str, value: bytes) -> int:
-    """Write a command once, whatever the network does; give its offset. Raises BusError."""
-    answers: list[tuple[KafkaError | None, Message]] = []
-    settings = {"enable.idempotence": True, "message.timeout.ms": round(_PATIENCE * 1000)}
-    producer = Producer(client_settings(bootstrap, settings))
-    producer.produce(COMMANDS, value, partition=0, on_delivery=lambda error, message: answers.append((error, message)))
-    if producer.flush(_PATIENCE + 1) or not answers:
-        raise BusError(f"{COMMANDS}: the command is not acknowledged; perhaps it is there: see `status`")
-    error, message = answers[0]
-    if error is not None:
-        raise BusError(f"{COMMANDS}: the command was not written: {error.str()}")
-    return int(message.offset() or 0)
-
-
-def _decoded(messages: Iterable[Any], kind: type[Any]) -> Iterator[Any]:
-    """Give the records of a topic that the trading service wrote; others say nothing of it."""
-    for message in messages:
-        try:
-            yield msgspec.json.decode(bytes(message.value() or b""), type=kind)
-        except ValueError:
-            continue
-
-
 class Account(msgspec.Struct):
     """Hold what the topics say of an account."""
 
@@ -230,7 +200,7 @@ def read_account(bootstrap: str, name: str = MAIN) -> Account:
     kinds = {kind.topic: kind for kind in (EquityEvent, PositionEvent, OrderEvent, Decision)}
     with RangeReader(bootstrap) as reader:
         for message in reader.read(reader.bounds((topic, 0) for topic in kinds)):
-            for one in _decoded([message], kinds[str(message.topic())]):
+            for one in decoded([message], kinds[str(message.topic())]):
                 if one.account != name:
                     continue
                 if isinstance(one, EquityEvent):

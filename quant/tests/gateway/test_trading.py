@@ -79,7 +79,7 @@ def quotes(kafka: str, gateway: GatewayProcess) -> None:
 def user(gateway: GatewayProcess, name: str) -> Browser:
     browser = gateway.client()
     assert browser.register(name).status_code == 201
-    eventually(lambda: browser.get("portfolio").json()["opened"])
+    eventually(lambda: browser.get("portfolio").json().get("opened"))
     return browser
 
 
@@ -178,6 +178,16 @@ def test_a_trial_makes_no_order(gateway: GatewayProcess) -> None:
     )
     assert far.json()["decision"]["rule"] == "price_collar"
     assert finn.get("portfolio").json()["orders"] == [] == finn.get("orders").json()["orders"]
+
+
+def test_what_the_venue_rejects_is_said_at_once(gateway: GatewayProcess) -> None:
+    ida = user(gateway, "ida")
+    answer = ida.post("orders", json={"symbol": "BTCUSDT", "side": "SELL", "quantity": "1"})
+    assert answer.status_code == 422
+    assert answer.json()["decision"]["verdict"] == "accepted"  # by the limits
+    assert answer.json()["order"]["status"] == "rejected" and "position" in answer.json()["order"]["reason"]
+    answer = ida.post("orders", json={"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.1", "price": "49500"})
+    assert (answer.status_code, answer.json()["order"]["status"]) == (201, "accepted")
 
 
 BAD: list[tuple[dict[str, Any], str]] = [

@@ -343,7 +343,8 @@ def test_live_both_hear_their_own_and_a_replay_says_the_same(tmp_path: Path, own
             service.kill()
     with RangeReader(own_kafka) as reader:
         first = next(iter(Journal(own_kafka, "strategies").read(reader, 0)))
-    assert set(first.start) == {"market_data.trades", "stock-realtime", "fills", "orders", "trade-decisions"}
+    heard = {"market_data.trades", "stock-realtime", "fills", "orders", "trade-decisions"}
+    assert set(first.start) == {*heard, "strategy-commands"}
     signals = [(each["strategy"], each["signal"]) for each in records(own_kafka, "trade-signal")]
     assert signals.count(("STUBBORN_LARGE", "BUY")) == signals.count(("STUBBORN", "SELL")) == steps
     assert signals.count(("STUBBORN", "BUY")) == 2 * steps == len(signals) // 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -15,6 +16,7 @@ import msgspec
 
 from barnabas_quant.backtest.jobs import KINDS, Job, run_job
 from barnabas_quant.backtest.page import figures
+from barnabas_quant.backtest.progress import ProgressFile
 from barnabas_quant.backtest.report import write_report
 from barnabas_quant.backtest.results import Result, Setup
 from barnabas_quant.backtest.sources import FOREVER
@@ -33,6 +35,8 @@ from barnabas_quant.trading.instruments import Instrument, usual
 def run_command(options: argparse.Namespace, settings: Settings, out: TextIO | None = None) -> int:
     """Do what the options say, printing to `out` (standard output). Raises QuantError."""
     out = out or sys.stdout
+    if options.nice:
+        os.nice(options.nice)
     job = make_job(options, settings)
     target = options.out or Path(f"backtest-{find_strategy(job.setup.strategy).name}")
     if options.sweep:
@@ -45,7 +49,8 @@ def run_command(options: argparse.Namespace, settings: Settings, out: TextIO | N
     if options.walk_forward:
         raise SettingsError("--walk-forward needs something to choose: --sweep NAME=A,B,...")
     began = time.perf_counter()
-    result, notes = run_job(job)
+    watched = iter if options.progress is None else ProgressFile(options.progress, job.until).watched
+    result, notes = run_job(job, watched)
     seconds = time.perf_counter() - began
     page = write_report(result, target, notes)
     show(result, notes, seconds, out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -61,12 +61,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return Stored(ClickHouse(self.clickhouse))
 
 
-def run_job(job: Job) -> tuple[Result, list[str]]:
+Watched = Callable[[Iterator[MarketEvent]], Iterator[MarketEvent]]
+"""Looks at events as they pass."""
+
+
+def run_job(job: Job, watched: Watched = iter) -> tuple[Result, list[str]]:
     """Run a job; give its result and what should be known about the data. Raises QuantError."""
     remarks = Remarks()
     simulation = Simulation(job.setup)
     sources = job.open(remarks)
-    events = Counted(job.events(sources))
+    events = Counted(watched(job.events(sources)))
     try:
         result = simulation.run(events)
     except QuantError:

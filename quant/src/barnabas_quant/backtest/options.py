@@ -39,4 +39,8 @@ def add_backtest_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--walk-forward", type=int, metavar="N", help="sweep on the past, test on what follows, N times"
     )
+    command.add_argument(
+        "--progress", type=Path, metavar="FILE", help="keep there how far it has come, as JSON (not of a sweep)"
+    )
+    command.add_argument("--nice", type=int, default=0, metavar="N", help="leave the processor to others, as nice does")
     command.add_argument("--jobs", type=int, metavar="N", help="processes of a sweep (default: as many as cores)")

@@ -66,12 +66,18 @@ JOURNAL = TopicSpec("engine-journal", 1, {"retention.ms": str(_WEEK)})
 ACCOUNTS = TopicSpec(Account.topic, 1, {"cleanup.policy": "compact"})
 """The users: the last record of a key is that user's account, and none of them ever goes by age."""
 
-TRADING_TOPICS: tuple[TopicSpec, ...] = tuple(
-    TopicSpec(name, 1)
-    for name in ("trade-commands", "orders", "fills", "positions", "equity", "trade-decisions", "risk-alerts",
-                 "cash-flows", "strategy-failures")
+TRADING_TOPICS: tuple[TopicSpec, ...] = (
+    *(
+        TopicSpec(name, 1)
+        for name in ("trade-commands", "orders", "fills", "positions", "equity", "trade-decisions", "risk-alerts",
+                     "cash-flows", "strategy-failures", "strategy-commands")
+    ),
+    TopicSpec("strategy-events", 1, {"retention.ms": "-1"}),
 )  # fmt: skip
-"""What the trading service is told, and what it and the strategies tell: one partition each, so in one order."""
+"""What the services of trading and strategies are told, and what they tell: one partition each, so in one order.
+
+The last event of a strategy is how it stands, however long ago that was told: none of them goes by age.
+"""
 
 TOPICS: tuple[TopicSpec, ...] = (
     *MARKET_TOPICS,

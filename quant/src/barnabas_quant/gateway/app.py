@@ -1,13 +1,10 @@
-"""The gateway's web application: REST under /api/v1, the WebSocket, the page of the API, and a watch page."""
+"""The gateway's web application: REST under /api/v1, the WebSocket, the page of the API, and the trading page."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Literal
 
 from starlette.applications import Starlette
@@ -16,21 +13,21 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from barnabas_quant.errors import QuantError
 from barnabas_quant.gateway.answers import (
     Bars,
     Book,
     Failure,
     Health,
     Price,
-    StoreHealth,
     Symbol,
     Symbols,
     Trades,
 )
+from barnabas_quant.gateway.health import ask_stores
 from barnabas_quant.gateway.identity import Doorkeeper
 from barnabas_quant.gateway.market import Market
 from barnabas_quant.gateway.openapi import Operation, Parameter, document, page
+from barnabas_quant.gateway.pages import Pages
 from barnabas_quant.gateway.sockets import Sockets
 from barnabas_quant.gateway.web import BadRequest, answer, guarded, number
 from barnabas_quant.model.markets import VENUES, listing_of
@@ -105,9 +102,6 @@ def application(
     async def docs(request: Request) -> Response:
         return HTMLResponse(shown)
 
-    async def watch(request: Request) -> Response:
-        return HTMLResponse(files("barnabas_quant.gateway").joinpath("watch.html").read_text("utf-8"))
-
     async def refuse(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         word: Literal["not_found", "bad_request"] = "not_found" if error.status_code == 404 else "bad_request"
@@ -125,7 +119,7 @@ def application(
             Route("/api/v1/health", guarded(api.health)),
             Route("/api/v1/openapi.json", openapi),
             Route("/docs", docs),
-            Route("/", watch),
+            *Pages().routes(),
             WebSocketRoute("/api/v1/stream", sockets.serve),
             *(route for part in parts for route in part.routes),
         ],
@@ -183,17 +177,7 @@ class _Api:
         return answer(Symbols(primary=self._market.primary, symbols=known))
 
     async def health(self, request: Request) -> Response:
-        async def timed(ask: Callable[[], Awaitable[object]]) -> StoreHealth:
-            begun = time.perf_counter()
-            try:
-                await asyncio.wait_for(ask(), 2)
-            except (QuantError, TimeoutError) as error:
-                return StoreHealth(answers=False, ms=_since(begun), message=str(error) or "no answer within 2 s")
-            return StoreHealth(answers=True, ms=_since(begun))
-
-        names = ("kafka", "redis", "clickhouse")
-        asks = (self._market.ask_kafka, self._market.ask_redis, self._market.ask_clickhouse)
-        stores = dict(zip(names, await asyncio.gather(*map(timed, asks)), strict=True))
+        stores = await ask_stores(self._market)
         answering = [store.answers for store in stores.values()]
         health = Health(
             status="ok" if all(answering) else "degraded" if any(answering) else "down",
@@ -216,10 +200,6 @@ class _Api:
 
     def _unknown(self, symbol: str, exchange: str) -> Response:
         return answer(Failure("unknown_symbol", f"no {symbol} at {exchange}; /api/v1/symbols lists what there is"), 404)
-
-
-def _since(begun: float) -> float:
-    return round((time.perf_counter() - begun) * 1000, 3)
 
 
 __all__ = ["OPERATIONS", "Part", "Symbol", "application"]

@@ -1,38 +1,56 @@
-"""What people ask of the trading service: written to `trade-commands`, answered by what was decided about it."""
+"""What people ask of a service: a record of its topic of commands, answered by a record that names it.
+
+Of the trading service on `trade-commands`, answered by its decisions; of the strategies' on `strategy-commands`,
+answered by what it tells of them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from barnabas_quant.bus.topics import client_settings
 from barnabas_quant.errors import BusError
-from barnabas_quant.trading.events import Cancel, Decision, Open, Place, Switch, Transfer
-from barnabas_quant.trading.inputs import COMMANDS
+from barnabas_quant.trading.events import Cancel, Open, Place, Switch, Transfer
 
 Command = Open | Place | Cancel | Switch | Transfer
+"""What the trading service is asked."""
+
+
+class Answer(Protocol):
+    """Be the record of what became of a command."""
+
+    @property
+    def subject(self) -> str:
+        """Give the id of the command."""
+
+
+_A = TypeVar("_A", bound=Answer)
 
 _PATIENCE = 10.0  # seconds for an acknowledgement
 _REMEMBERED = 2000  # decisions: one may be heard before it is known that it was waited for
 
 
-class Commands:
+class Commands(Generic[_A]):
     """Write commands, and know what became of them. All of it runs on one loop."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        """Take where the commands go; who hears the answers hands them to `hear`."""
+        self._topic = topic
         self._producer = Producer(
             client_settings(
                 bootstrap,
                 {"enable.idempotence": True, "message.timeout.ms": round(_PATIENCE * 1000), "linger.ms": 0},
             )
         )
-        self._decided: OrderedDict[str, Decision] = OrderedDict()
-        self._waiting: dict[str, asyncio.Future[Decision]] = {}
+        self._decided: OrderedDict[str, _A] = OrderedDict()
+        self._waiting: dict[str, asyncio.Future[_A]] = {}
 
-    def hear(self, decision: Decision) -> None:
+    def hear(self, decision: _A) -> None:
         """Take what was decided about anything."""
         waiting = self._waiting.pop(decision.subject, None)
         if waiting is not None and not waiting.done():
@@ -41,7 +59,7 @@ class Commands:
         if len(self._decided) > _REMEMBERED:
             self._decided.popitem(last=False)
 
-    async def send(self, command: Command) -> str:
+    async def send(self, command: Any) -> str:
         """Write a command; give its id, which is its place. Raises BusError where Kafka does not take it."""
         loop = asyncio.get_running_loop()
         written: asyncio.Future[int] = loop.create_future()
@@ -55,19 +73,19 @@ class Commands:
             if error is None:
                 written.set_result(offset)
             else:
-                written.set_exception(BusError(f"{COMMANDS}: the command was not written: {error.str()}"))
+                written.set_exception(BusError(f"{self._topic}: the command was not written: {error.str()}"))
 
         try:
-            self._producer.produce(COMMANDS, msgspec.json.encode(command), partition=0, on_delivery=delivered)
+            self._producer.produce(self._topic, msgspec.json.encode(command), partition=0, on_delivery=delivered)
         except (BufferError, KafkaException) as error:
-            raise BusError(f"{COMMANDS}: {error}") from error
+            raise BusError(f"{self._topic}: {error}") from error
         await asyncio.to_thread(self._producer.flush, _PATIENCE + 1)
         try:
-            return f"{COMMANDS}-0-{await asyncio.wait_for(written, 1)}"
+            return f"{self._topic}-0-{await asyncio.wait_for(written, 1)}"
         except TimeoutError as error:
-            raise BusError(f"{COMMANDS}: the command is not acknowledged; perhaps it is there") from error
+            raise BusError(f"{self._topic}: the command is not acknowledged; perhaps it is there") from error
 
-    async def ask(self, command: Command, seconds: float) -> tuple[str, Decision | None]:
+    async def ask(self, command: Any, seconds: float) -> tuple[str, _A | None]:
         """Write a command and wait for what is decided about it; None where that takes longer. Raises BusError."""
         id = await self.send(command)
         if (decision := self._decided.get(id)) is not None:

@@ -137,6 +137,16 @@ class Market:
             ages[exchange] = min(ages.get(exchange, age), age)
         return ages
 
+    def heard(self) -> dict[tuple[str, str], int]:
+        """Give when the last tick of each exchange and symbol came: Kafka's timestamp, milliseconds since 1970."""
+        return dict(self._heard)
+
+    def forming(self, exchange: str, symbol: str, interval: str) -> tuple[int, str] | None:
+        """Give opening time and close of the newest candle that the stream brought, the venue's own before ours."""
+        bars = self._forming_bars(exchange, symbol, interval, 0, _FAR)
+        newest = max(bars, key=lambda bar: (bar.open_time, bar.source == "venue"), default=None)
+        return None if newest is None else (newest.open_time, newest.close)
+
     async def klines(
         self,
         exchange: str,

@@ -38,6 +38,8 @@ _TABLES: dict[type[Output], str] = {
     Decision: "trade_decisions", Alert: "risk_alerts", CashFlow: "cash_flows",
 }  # fmt: skip
 
+_ON_ITS_WAY = ("new", "submit")
+
 _OPEN = ", ".join(f"'{status}'" for status in sorted(OPEN))
 
 _LATEST = f"ORDER BY seq DESC LIMIT {KEPT}"
@@ -85,12 +87,30 @@ class Portfolios:
         self._loading: dict[str, asyncio.Lock] = {}
         self._recent: deque[Output] = deque(maxlen=_RECENT)
         self._ids: dict[str, str] = {}
+        self._awaited: dict[str, asyncio.Future[OrderEvent]] = {}
 
     def hear(self, event: Output) -> None:
         """Take a record of the stream."""
         self._recent.append(event)
+        if isinstance(event, OrderEvent) and event.order in self._awaited and event.step not in _ON_ITS_WAY:
+            awaited = self._awaited.pop(event.order)
+            if not awaited.done():
+                awaited.set_result(event)
         if (view := self._views.get(event.account)) is not None:
             view.take(event)
+
+    async def venue_says(self, order: str, seconds: float) -> OrderEvent | None:
+        """Give the first word of the venue about an order; None where it takes longer."""
+        for event in self._recent:
+            if isinstance(event, OrderEvent) and event.order == order and event.step not in _ON_ITS_WAY:
+                return event
+        awaited = self._awaited[order] = asyncio.get_running_loop().create_future()
+        try:
+            return await asyncio.wait_for(awaited, seconds)
+        except TimeoutError:
+            return None
+        finally:
+            self._awaited.pop(order, None)
 
     async def view(self, account: str) -> View:
         """Give what is known of an account. Raises StoreUnavailable, ClickHouseError, BusError."""

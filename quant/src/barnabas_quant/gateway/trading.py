@@ -49,6 +49,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     decision: Decision | None
+    order: OrderEvent | None = None
+    """Of an order that was accepted: the venue's first word about it, where that came within half a second."""
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +112,7 @@ TRADING_OPERATIONS = (
         (Parameter("status", "open, or over; default: over"), _LIMIT, _BEFORE), failures=_WHO,
     ),
     Operation(
-        "/api/v1/orders", "Place an order; refused: 422 with the decision; 202: not decided yet", Told,
+        "/api/v1/orders", "Place an order; refused, by us or the venue: 422; 202: not decided yet", Told,
         method="post", body=NewOrder, status=201, failures=_WHO,
     ),
     Operation("/api/v1/orders", "Cancel all orders", Told, method="delete", failures=_WHO),

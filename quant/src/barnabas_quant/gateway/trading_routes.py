@@ -36,6 +36,7 @@ from barnabas_quant.trading.instruments import usual
 from barnabas_quant.trading.orders import OrderRequest
 
 _PATIENCE = 5.0  # seconds for a decision
+_MOMENT = 0.5  # seconds for the venue's first word
 _ALWAYS = 2**62
 
 _O = TypeVar("_O", bound=Output)
@@ -44,7 +45,7 @@ _O = TypeVar("_O", bound=Output)
 class TradingRoutes:
     """Answer for the accounts."""
 
-    def __init__(self, portfolios: Portfolios, commands: Commands, primary: str) -> None:
+    def __init__(self, portfolios: Portfolios, commands: Commands[Decision], primary: str) -> None:
         self._portfolios = portfolios
         self._commands = commands
         self._primary = primary
@@ -156,8 +157,11 @@ class TradingRoutes:
     async def _ask(self, asking: Identity, command: Command, made: bool = False) -> Response:
         await self.open(asking.account)
         id, decision = await self._commands.ask(command, _PATIENCE)
-        status = 202 if decision is None else 422 if decision.verdict == "rejected" else 201 if made else 200
-        return private(api.Told(id=id, decision=decision), status)
+        if decision is None:
+            return private(api.Told(id=id, decision=None), 202)
+        order = await self._portfolios.venue_says(id, _MOMENT) if made and decision.verdict == "accepted" else None
+        refused = decision.verdict == "rejected" or (order is not None and order.status == "rejected")
+        return private(api.Told(id=id, decision=decision, order=order), 422 if refused else 201 if made else 200)
 
     async def _newest(self, request: Request, asking: Identity, kind: type[_O], known: Any, only: str = "") -> list[_O]:
         """Give the newest of a kind, from what is known, or, further back, from the history."""

@@ -4,6 +4,10 @@ Deterministic, as the trading engine: the time is that of the events. A strategy
 event or floods signals is stopped, alone, and that is an output, too: a `Failure` with the traceback. How long is too
 long depends on the machine: so that is not decided here but by who makes the calls (`Call`), and it is an input that
 the service's journal keeps.
+
+One that a person has stopped hears nothing but what becomes of its orders, so that its positions and what it remembers
+stay right; what it wants then is passed over. It goes on from there. One that has failed is started as a new one, which
+is given the positions that its fills have made since.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ import msgspec
 from barnabas_quant.model.intervals import MINUTE, SECOND
 from barnabas_quant.model.money import units
 from barnabas_quant.strategies.base import FLOOD, Strategy, StrategyError
+from barnabas_quant.strategies.switching import Failed, Off, Standing, StrategyCommand, place_of
 from barnabas_quant.trading.events import (
     MAIN,
     Bar,
@@ -98,13 +103,25 @@ class StrategyState(msgspec.Struct):
 
 
 class HostState(msgspec.Struct):
-    """Hold what a host remembers; strategies that were stopped stay so."""
+    """Hold what a host remembers; strategies that have failed, or were stopped, stay so."""
 
     time: int
     minute: int
     recent: dict[str, list[int]]
     strategies: dict[str, StrategyState]
     stopped: list[str]
+    """Those that have failed."""
+    failures: dict[str, Failed] = {}
+    off: dict[str, Off] = {}
+    """Those that a person has stopped."""
+
+
+class Switched(msgspec.Struct, frozen=True):
+    """Say what became of a command: how the strategy stands (None: there is none), in which words, what it says."""
+
+    state: Standing | None
+    reason: str
+    said: list[Signal | Failure]
 
 
 class Host:
@@ -114,11 +131,14 @@ class Host:
         """Take strategies, no two of one alias, and what makes the calls. Raises StrategyError."""
         self._make_call = call
         self.strategies: dict[str, Strategy] = {}
+        """Those that have not failed."""
         self.time = 0
         self._minute = 0
         self._hear: dict[type, list[_Hearing]] = {}
         self._recent: dict[str, list[int]] = {}
         self._stopped: list[str] = []
+        self._failures: dict[str, Failed] = {}
+        self._off: dict[str, Off] = {}
         for strategy in strategies:
             if strategy.alias in self.strategies:
                 raise StrategyError(
@@ -126,6 +146,9 @@ class Host:
                     "give one of them an alias"
                 )
             self.strategies[strategy.alias] = strategy
+        self.every = dict(self.strategies)
+        """All that it was made with."""
+        self._awake = set(self.every)
         self._wire()
 
     def start(self) -> list[Signal | Failure]:
@@ -141,6 +164,8 @@ class Host:
             self.time, self._minute, self._recent,
             {name: _save(strategy) for name, strategy in self.strategies.items()},
             self._stopped,
+            {name: self._failure(name) for name in self._stopped if name in self.every},
+            self._off,
         )  # fmt: skip
 
     def load(self, state: HostState, anew: frozenset[str] = frozenset()) -> list[Signal | Failure]:
@@ -151,8 +176,12 @@ class Host:
         """
         self.time, self._minute, self._recent = state.time, state.minute, state.recent
         self._stopped = [name for name in state.stopped if name not in anew]
+        self._failures = {name: state.failures[name] for name in self._stopped if name in state.failures}
         for name in self._stopped:
-            self.strategies.pop(name, None)
+            if (failed := self.strategies.pop(name, None)) is not None and name in self._failures:
+                failed.positions = self._failures[name].positions
+        self._off = {name: off for name, off in state.off.items() if name in self.strategies}
+        self._awake = self.strategies.keys() - self._off.keys()
         out: list[Signal | Failure] = []
         for name, strategy in list(self.strategies.items()):
             held = state.strategies.get(name)
@@ -175,6 +204,55 @@ class Host:
             self._stop(self.strategies[name], reason, trace, out)
         return out
 
+    def standing(self, name: str) -> tuple[Standing, Off | Failed | None]:
+        """Tell how a strategy of `every` stands, and what is remembered of that."""
+        if name not in self.strategies:
+            return "failed", self._failure(name)
+        return ("stopped", self._off[name]) if name in self._off else ("running", None)
+
+    def switch(self, command: StrategyCommand) -> Switched:
+        """Stop a strategy as a person wants, or let it go on."""
+        name = command.strategy
+        if name not in self.every:
+            return Switched(None, f"no strategy is called {name}", [])
+        state, _ = self.standing(name)
+        if command.on and state == "failed":
+            return self._anew(name, command)
+        if command.on:
+            self._off.pop(name, None)
+            self._awake.add(name)
+            return Switched("running", command.reason if state == "stopped" else "it ran already", [])
+        if state == "failed":
+            return Switched("failed", "it has failed and does nothing already", [])
+        self._off[name] = Off(who=command.who, reason=command.reason)
+        self._awake.discard(name)
+        return Switched("stopped", command.reason, [])
+
+    def _anew(self, name: str, command: StrategyCommand) -> Switched:
+        """Begin once more with one that has failed: it remembers nothing, but what its fills add up to."""
+        failed, out = self.every[name], list[Signal | Failure]()
+        try:
+            fresh = type(failed)(failed.instruments, msgspec.to_builtins(failed.parameters))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a user's program raises
+            return Switched("failed", f"it cannot be made: {_reason(error)}", [])
+        fresh.alias, fresh.positions = failed.alias, failed.positions
+        self._stopped.remove(name)
+        self._failures.pop(name, None)
+        self._recent.pop(name, None)
+        self.every[name] = self.strategies[name] = fresh
+        self._awake.add(name)
+        self._wire()
+        self._call(fresh, fresh.on_start, (), out)
+        words = "it had failed: its state begins anew, its positions are kept"
+        return Switched("running", f"{command.reason}; {words}" if command.reason else words, out)
+
+    def _failure(self, name: str) -> Failed:
+        """Give what is remembered of one that has failed; of one that failed long ago that may be nothing."""
+        known = self._failures.get(name) or Failed(time=0, reason="", where="")
+        return msgspec.structs.replace(known, positions=self.every[name].positions)
+
     def process(self, event: Heard) -> Sequence[Signal | Failure]:
         """Hand one event to all that hear it; give their signals in the order of the strategies."""
         time = event.time
@@ -191,7 +269,7 @@ class Host:
             return out
         instrument = event.instrument  # type: ignore[union-attr]  # a clock's reading is heard by nobody
         for strategy, instruments, method in hearing:
-            if instrument in instruments and strategy.alias in self.strategies:
+            if instrument in instruments and strategy.alias in self._awake:
                 self._call(strategy, method, (event,), out)
         return out
 
@@ -203,10 +281,10 @@ class Host:
         for kind, name in _METHODS.items():
             self._hear[kind] = [
                 (strategy, frozenset(strategy.instruments), getattr(strategy, name))
-                for strategy in self.strategies.values()
+                for strategy in self.every.values()  # in the order of the settings, whichever failed meanwhile
                 if kind is Fill or getattr(type(strategy), name) is not getattr(Strategy, name)
             ]
-        self._timed = [s for s in self.strategies.values() if type(s).on_timer is not Strategy.on_timer]
+        self._timed = [s for s in self.every.values() if type(s).on_timer is not Strategy.on_timer]
 
     def _answer(self, event: Answer, hearing: Sequence[_Hearing], out: list[Signal | Failure]) -> None:
         """Hand what the engine tells to the strategy that it is of: another account's may be called the same."""
@@ -215,19 +293,20 @@ class Host:
         if isinstance(event, Decision) and (event.verdict != "rejected" or event.rule not in _WITHOUT_ORDER):
             return
         for strategy, instruments, method in hearing:
-            if event.strategy != strategy.alias or strategy.alias not in self.strategies:
+            if event.strategy != strategy.alias:
                 continue
             if not isinstance(event, Decision) and event.instrument not in instruments:
                 continue
             if isinstance(event, Fill):
-                _count(strategy, event)
-            self._call(strategy, method, (event,), out)
+                _count(strategy, event)  # also of one that has failed
+            if strategy.alias in self.strategies:
+                self._call(strategy, method, (event,), out)
 
     def _timers(self, out: list[Signal | Failure]) -> None:
         begun = self.time // MINUTE * MINUTE
         if self._minute:
             for strategy in self._timed:
-                if strategy.alias in self.strategies:
+                if strategy.alias in self._awake:
                     self._call(strategy, strategy.on_timer, (begun,), out)
         self._minute = begun + MINUTE
 
@@ -247,7 +326,7 @@ class Host:
             strategy.take_signals()
             self._stop(strategy, _reason(error), trace_of(error), out)
             return
-        if signals := strategy.take_signals():
+        if (signals := strategy.take_signals()) and strategy.alias in self._awake:
             recent = [t for t in self._recent.get(strategy.alias, ()) if t > self.time - SECOND]
             recent += [self.time] * len(signals)
             self._recent[strategy.alias] = recent
@@ -258,7 +337,10 @@ class Host:
 
     def _stop(self, strategy: Strategy, reason: str, trace: str, out: list[Signal | Failure]) -> None:
         del self.strategies[strategy.alias]
+        self._awake.discard(strategy.alias)
+        self._off.pop(strategy.alias, None)
         self._stopped.append(strategy.alias)
+        self._failures[strategy.alias] = Failed(time=self.time, reason=reason, where=place_of(trace))
         out.append(Failure(strategy=strategy.alias, time=self.time, reason=reason, traceback=trace))
 
 

@@ -1,0 +1,1 @@
+function e(e){if(e==null)return``;let t=String(e);return/^-?\d+$/.test(t)?t.replace(/\B(?=(\d{3})+$)/g,`,`):t}export{e as t};

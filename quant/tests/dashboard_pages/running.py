@@ -1,0 +1,97 @@
+"""Run a platform, and end and start its gateway, for the tests of the trading page."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 90.0
+WAIT_MS = 30_000
+
+
+def eventually(condition: Callable[[], Any], what: str) -> Any:
+    """Wait until something is there, and give it."""
+    deadline = time.monotonic() + PATIENCE
+    waiting = threading.Event()
+    while not (found := condition()):
+        assert time.monotonic() < deadline, what
+        waiting.wait(0.05)
+    return found
+
+
+class Platform:
+    """Be a platform: `barnabas-quant up` on free ports in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.data = folder / "data"
+        with contextlib.ExitStack() as stack:
+            held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(5)]
+            kafka, redis, clickhouse, exchange, gateway = (int(one.getsockname()[1]) for one in held)
+        self.url = f"http://127.0.0.1:{gateway}"
+        self._settings = (
+            f'listen = ["127.0.0.1:{kafka}"]\nredis_listen = "127.0.0.1:{redis}"\n'
+            f'clickhouse_listen = "127.0.0.1:{clickhouse}"\nexchange_listen = "127.0.0.1:{exchange}"\n'
+            f'gateway_listen = "127.0.0.1:{gateway}"\nmetrics_listen = "off"\n'
+            # A stop-loss far away: its line is drawn, and it never acts.
+            '[trading.watch.stop_loss]\nwarning = "0.5"\ncritical = "0.9"\naction = "none"\n'
+        )
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Platform]:
+        """Give it once prices come in; end it, which must go in order."""
+        config = self._folder / "platform.toml"
+        config.write_text(self._settings, encoding="utf-8")
+        log = self._folder / "up.log"
+        words = [sys.executable, "-m", "barnabas_quant", "up", "--data", str(self.data), "--config", str(config)]
+        with log.open("ab") as output, subprocess.Popen(words, stdout=output, stderr=output) as process:
+            try:
+                eventually(lambda: process.poll() is not None or self._prices(), "no price came")
+                assert process.poll() is None, log.read_text()
+                yield self
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(PATIENCE) == 0, log.read_text()
+            finally:
+                if process.poll() is None:
+                    process.kill()
+
+    def ask(self, path: str) -> Any:
+        """Ask the gateway as whoever is on this machine; None where it does not answer."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/api/v1/{path}", timeout=5) as answer:
+                return json.load(answer)
+        except (OSError, urllib.error.HTTPError):
+            return None
+
+    def kill_gateway(self) -> None:
+        """Kill the gateway; the supervisor starts it anew."""
+        os.kill(self._gateway(), signal.SIGKILL)
+
+    def _gateway(self) -> int:
+        for folder in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                words = (
+                    (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                    if folder.name.isdigit()
+                    else []
+                )
+                if "gateway" in words and any(str(self.data) in word for word in words):
+                    return int(folder.name)
+        raise AssertionError("no gateway runs")
+
+    def _prices(self) -> bool:
+        bars = self.ask("klines/BTCUSDT?limit=5")
+        found = self.ask("strategies")
+        return bool(bars and bars["klines"] and found and all(one["state"] for one in found["strategies"]))

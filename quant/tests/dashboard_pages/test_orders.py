@@ -1,0 +1,138 @@
+"""Orders, the kill switch and the account, by clicking and typing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from .conftest import Watched
+from .running import Platform, eventually
+
+pytestmark = pytest.mark.pages
+
+
+@pytest.fixture
+def trader(open_page: Callable[..., Any], request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Give the page of a user of their own: what a test leaves is nobody else's."""
+    page = open_page()
+    page.get_by_role("button", name="Sign up").click()
+    page.get_by_label("User").fill(f"user-{abs(hash(request.node.name)) % 10**9}")
+    page.get_by_label("Password", exact=True).fill("a long password")
+    page.get_by_label("Password again").fill("a long password")
+    page.get_by_role("dialog").get_by_role("button", name="Sign up").click()
+    page.wait_for_selector('[data-user^="user-"]')
+    page.wait_for_selector("text=No open position")
+    yield page
+
+
+def test_an_order_is_asked_about_sent_filled_and_drawn(trader: Any) -> None:
+    page = trader
+    send = page.locator("button.send")
+    assert send.get_attribute("aria-disabled") == "true"
+    assert "quantity is empty" in send.get_attribute("title")
+    page.get_by_label("Quantity").fill("0.25")
+    page.wait_for_selector('[data-risk="accepted"]')
+    assert page.locator('[data-tab="open"] .count').count() == 0  # asking made none
+    page.get_by_text("No open position").wait_for()
+    send.click()
+    page.wait_for_selector('[data-result="filled"]')
+    row = page.locator("tbody tr", has_text="binance:BTCUSDT")
+    row.wait_for()
+    assert "0.25" in row.inner_text()
+    page.wait_for_function("() => document.querySelector('.canvas').dataset.marks >= 1")
+    page.wait_for_function(
+        "() => document.querySelector('.canvas').dataset.lines === '2'"
+    )  # average price and stop-loss
+    page.click('[data-tab="fills"]')
+    page.wait_for_selector("text=by hand")
+
+
+def test_the_profit_is_exact(trader: Any) -> None:
+    page = trader
+    page.get_by_label("Quantity").fill("0.12345")
+    page.locator("button.send").click()
+    page.wait_for_selector('[data-result="filled"]')
+    row = "tbody tr:has(a[href*='BTCUSDT'])"
+    page.wait_for_selector(row)
+
+    def agrees() -> bool:
+        cells, exact = page.evaluate(
+            """row => { const one = document.querySelector(row);
+                return [[...one.cells].map((cell) => cell.innerText.replaceAll(",", "").replace("−", "-")),
+                        one.cells[4].querySelector("[title]").title]; }""",
+            row,
+        )
+        position = page.evaluate(
+            "fetch('/api/v1/portfolio').then((answer) => answer.json()).then((all) => all.positions[0])"
+        )
+        last = Decimal(cells[3])
+        return Decimal(exact) == (last - Decimal(position["average_price"])) * Decimal(position["quantity"])
+
+    eventually(agrees, "the profit that is shown is not that of the shown price")
+
+
+def test_risk_refuses_before_and_after_sending(trader: Any, watched: Watched) -> None:
+    watched.expected = ("422",)
+    page = trader
+    page.get_by_label("Quantity").fill("100000")
+    page.wait_for_selector('[data-risk="rejected"]')
+    page.locator("button.send").click()
+    page.wait_for_selector('[data-result="rejected"]')
+
+
+def test_an_open_order_has_a_line_and_is_canceled(trader: Any) -> None:
+    page = trader
+    page.get_by_label("Type").select_option("limit")
+    page.get_by_label("Quantity").fill("0.1")
+    price = page.evaluate("fetch('/api/v1/price/BTCUSDT').then((answer) => answer.json()).then((one) => one.price)")
+    page.get_by_label("Price", exact=True).fill(str((Decimal(price) * Decimal("0.95")).quantize(Decimal("0.01"))))
+    page.locator("button.send").click()
+    page.wait_for_selector('[data-result="accepted"]')
+    page.wait_for_function("() => document.querySelector('.canvas').dataset.lines === '1'")
+    page.click('[data-tab="open"]')
+    page.get_by_role("button", name="Cancel order").click()
+    page.wait_for_selector("text=No open order")
+    page.wait_for_function("() => document.querySelector('.canvas').dataset.lines === '0'")
+
+
+def test_the_kill_switch_stops_and_a_reason_starts_again(trader: Any, watched: Watched) -> None:
+    watched.expected = ("422",)
+    page = trader
+    page.get_by_label("Quantity").fill("0.1")
+    page.wait_for_selector('[data-risk="accepted"]')
+    page.locator("button.kill").click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop trading").click()
+    page.wait_for_selector("button.kill.off >> text=Trading off")
+    page.wait_for_selector('[data-risk="rejected"]')
+    page.locator("button.kill").click()
+    reset = page.get_by_role("dialog").get_by_role("button", name="Switch trading on")
+    assert reset.get_attribute("aria-disabled") == "true"
+    page.get_by_role("dialog").get_by_label("Reason").fill("the test goes on")
+    reset.click()
+    page.wait_for_selector("button.kill.on >> text=Trading on")
+    page.wait_for_selector('[data-risk="accepted"]')
+
+
+def test_signing_out_and_in_changes_whose_account_it_is(trader: Any, platform: Platform, watched: Watched) -> None:
+    watched.expected = ("401",)
+    page = trader
+    user = page.get_attribute("[data-user]", "data-user")
+    page.get_by_label("Quantity").fill("0.1")
+    page.locator("button.send").click()
+    page.wait_for_selector('[data-result="filled"]')
+    assert page.locator('[data-tab="strategies"]').count() == 0  # those are the house's
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_selector('[data-user="main"]')
+    page.wait_for_selector('[data-tab="strategies"]')
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("User").fill(user)
+    page.get_by_label("Password", exact=True).fill("not this one")
+    page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
+    page.get_by_role("dialog").get_by_role("alert").wait_for()
+    page.get_by_label("Password", exact=True).fill("a long password")
+    page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
+    page.wait_for_selector(f'[data-user="{user}"]')
+    page.locator("tbody tr", has_text="binance:BTCUSDT").wait_for()
