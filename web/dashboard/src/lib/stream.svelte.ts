@@ -1,0 +1,133 @@
+/** The gateway's WebSocket: subscriptions are counted, a connection that breaks comes back by itself and subscribes anew. */
+
+type Hear = (data: unknown, topic: string | undefined) => void;
+
+const BACKOFF_MS = [300, 700, 1_500, 3_000, 5_000];
+const SILENT_MS = 15_000; // without a message for so long, also no answer to a ping: the connection is dead
+const PING_MS = 5_000;
+// Prices and volumes of shares are JSON numbers, whose digits are kept as they are written. A quotation mark inside a
+// name has a backslash before it, so this finds members only.
+const STOCK_NUMBERS = /"(price|volume)":(-?[\d.]+)/g;
+
+class Stream {
+  state = $state<"connecting" | "open" | "lost">("connecting");
+  /** When something was last heard, milliseconds since 1970. */
+  heard = $state(0);
+  /** Counts connections: whoever fetched something fetches it again when this changes. */
+  round = $state(0);
+
+  #socket: WebSocket | null = null;
+  #wanted = new Map<string, Set<Hear>>();
+  #ready = new Set<string>(); // subscribed on this connection
+  #planned = false;
+  #failures = 0;
+  #last = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    this.#connect();
+    setInterval(() => this.#look(), PING_MS);
+    addEventListener("online", () => this.#now());
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) this.#now();
+    });
+  }
+
+  /** Hear a stream until the returned function is called. A `*` in the place of the symbol: all of a venue. */
+  listen(name: string, hear: Hear): () => void {
+    const hearing = this.#wanted.get(name) ?? new Set<Hear>();
+    hearing.add(hear);
+    this.#wanted.set(name, hearing);
+    this.#plan();
+    return () => {
+      hearing.delete(hear);
+      if (hearing.size === 0) this.#wanted.delete(name);
+      this.#plan();
+    };
+  }
+
+  /** Connect anew: who asks has changed. */
+  renew(): void {
+    this.#socket?.close();
+  }
+
+  #now(): void {
+    if (this.#socket !== null) return;
+    clearTimeout(this.#retry);
+    this.#connect();
+  }
+
+  #connect(): void {
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(`${scheme}//${location.host}/api/v1/stream`);
+    this.#socket = socket;
+    socket.onopen = () => {
+      this.#failures = 0;
+      this.#last = Date.now();
+      this.#ready.clear();
+      this.state = "open";
+      this.heard = Date.now();
+      this.round++;
+      this.#plan();
+    };
+    socket.onmessage = (message) => this.#take(String(message.data));
+    socket.onclose = () => {
+      if (this.#socket !== socket) return;
+      this.#socket = null;
+      this.heard = this.#last;
+      this.state = "lost";
+      const delay = BACKOFF_MS[Math.min(this.#failures++, BACKOFF_MS.length - 1)];
+      this.#retry = setTimeout(() => this.#connect(), delay);
+    };
+  }
+
+  #look(): void {
+    const socket = this.#socket;
+    if (socket === null || socket.readyState !== WebSocket.OPEN) return;
+    this.heard = this.#last;
+    if (Date.now() - this.#last > SILENT_MS) {
+      socket.onclose?.(new CloseEvent("close"));
+      socket.close();
+    } else socket.send('{"op":"ping"}');
+  }
+
+  /** Bring what is subscribed to what is wanted, once for all changes of a moment. */
+  #plan(): void {
+    if (this.#planned) return;
+    this.#planned = true;
+    queueMicrotask(() => {
+      this.#planned = false;
+      if (this.#socket?.readyState !== WebSocket.OPEN) return;
+      const fresh = [...this.#wanted.keys()].filter((name) => !this.#ready.has(name));
+      const gone = [...this.#ready].filter((name) => !this.#wanted.has(name));
+      if (gone.length > 0) this.#socket.send(JSON.stringify({ op: "unsubscribe", streams: gone }));
+      if (fresh.length > 0) this.#socket.send(JSON.stringify({ op: "subscribe", streams: fresh }));
+      for (const name of gone) this.#ready.delete(name);
+      for (const name of fresh) this.#ready.add(name);
+    });
+  }
+
+  #take(text: string): void {
+    this.#last = Date.now();
+    if (text.includes('"stream":"stock:')) text = text.replace(STOCK_NUMBERS, '"$1":"$2"');
+    for (const event of JSON.parse(text) as { stream?: string; data?: unknown; topic?: string; op?: string }[]) {
+      const name = event.stream;
+      if (name === undefined) {
+        if (event.op === "dropped") this.round++; // what was missed is fetched
+        continue;
+      }
+      for (const hear of this.#hearing(name)) hear(event.data, event.topic);
+    }
+  }
+
+  *#hearing(name: string): Generator<Hear> {
+    yield* this.#wanted.get(name) ?? [];
+    const parts = name.split(":");
+    const place = parts[0] === "stock" ? 1 : 2;
+    if (parts.length <= place) return;
+    parts[place] = "*";
+    yield* this.#wanted.get(parts.join(":")) ?? [];
+  }
+}
+
+export const stream = new Stream();
