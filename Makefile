@@ -30,6 +30,8 @@ soak: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python -m bench $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m bench.backtests)
+	$(if $(ARGS),,$(BIN)/python -m bench.platform)
 
 # A Debian without ensurepip cannot make environments: say what helps instead of a traceback.
 $(VENV)/.made:

@@ -20,6 +20,7 @@ from barnabas_quant.backtest.progress import ProgressFile
 from barnabas_quant.backtest.report import write_report
 from barnabas_quant.backtest.results import Result, Setup
 from barnabas_quant.backtest.sources import FOREVER
+from barnabas_quant.bus.topics import set_client_settings
 from barnabas_quant.errors import SettingsError
 from barnabas_quant.model.intervals import DAY, SECOND, Interval
 from barnabas_quant.model.money import units
@@ -37,6 +38,7 @@ def run_command(options: argparse.Namespace, settings: Settings, out: TextIO | N
     out = out or sys.stdout
     if options.nice:
         os.nice(options.nice)
+    set_client_settings(settings.kafka_client)
     job = make_job(options, settings)
     target = options.out or Path(f"backtest-{find_strategy(job.setup.strategy).name}")
     if options.sweep:
@@ -122,7 +124,8 @@ def make_job(options: argparse.Namespace, settings: Settings) -> Job:
             strategy=options.strategy, instruments=keys, parameters=parameters, engine=engine, begin=since,
             delay=round(options.delay_ms * 1000),
         ),
-        sources=tuple(options.source), clickhouse=settings.clickhouse, kinds=tuple(sorted(kinds)), since=since,
+        sources=tuple(options.source), clickhouse=settings.clickhouse, kafka=settings.kafka,
+        primary=settings.primary, kinds=tuple(sorted(kinds)), since=since,
         until=until, interval=interval, warm_up_bars=bars, warm_up=length,
     )  # fmt: skip
 

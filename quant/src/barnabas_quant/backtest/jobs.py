@@ -21,8 +21,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     setup: Setup
     sources: tuple[str, ...]
-    """`clickhouse`, or files."""
+    """`clickhouse`, `kafka`, or files."""
     clickhouse: str | None
+    kafka: str | None = None
+    primary: str = ""
     kinds: tuple[str, ...]
     since: int
     until: int
@@ -48,6 +50,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return read(sources, self.wanted, self.warm_up_bars)
 
     def _open(self, name: str, remarks: Remarks) -> Source:
+        if name == "kafka":
+            from barnabas_quant.backtest.topics import Topics
+
+            if self.kafka is None:
+                raise SettingsError("no Kafka: give --kafka HOST:PORT, or start the platform with `barnabas-quant up`")
+            return Topics(self.kafka, self.primary)
         if name != "clickhouse":
             return open_file(name, self.setup.instruments, remarks, self.interval)
         from barnabas_quant.backtest.stored import Stored

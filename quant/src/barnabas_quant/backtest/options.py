@@ -20,7 +20,8 @@ def add_backtest_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--source", nargs="+", default=["clickhouse"], metavar="SOURCE",
-        help="clickhouse (default), or files: A-shares, captures, CSV of bars (SYMBOL=FILE: whose they are)",
+        help="clickhouse (default), kafka (what the topics still have), or files: A-shares, captures, CSV of bars "
+        "(SYMBOL=FILE: whose they are)",
     )  # fmt: skip
     command.add_argument("--interval", help="of the bars that it hears, such as 1m or 1d")
     command.add_argument(

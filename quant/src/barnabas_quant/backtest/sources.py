@@ -2,7 +2,7 @@
 
 A source is asked for instruments, kinds of events and a time, and makes nothing else. Events come in the order of the
 exchange's time (where a venue tells none: of reception); at the same time in that of their topics, partitions and
-offsets, or lines. A stream is read as it is used: no source holds its history in memory.
+offsets, or lines. A stream is read as it is used; topics alone, which lie in no such order, are held in memory.
 
 Prices that lie on no tick of their instrument (adjusted prices, mostly) are rounded to it, half up, and counted.
 """
