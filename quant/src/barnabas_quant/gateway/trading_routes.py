@@ -161,6 +161,8 @@ class TradingRoutes:
             return private(api.Told(id=id, decision=None), 202)
         order = await self._portfolios.venue_says(id, _MOMENT) if made and decision.verdict == "accepted" else None
         refused = decision.verdict == "rejected" or (order is not None and order.status == "rejected")
+        if isinstance(command, Place) and command.test:  # it was asked for what would be, and is told
+            refused = False
         return private(api.Told(id=id, decision=decision, order=order), 422 if refused else 201 if made else 200)
 
     async def _newest(self, request: Request, asking: Identity, kind: type[_O], known: Any, only: str = "") -> list[_O]:
