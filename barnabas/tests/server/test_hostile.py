@@ -182,8 +182,8 @@ def test_a_client_that_sends_and_never_reads_is_not_read_from(broker: BrokerProc
 
 
 def test_a_large_frame_in_small_pieces(broker: BrokerProcess) -> None:
-    broker.create("large")  # the arsenal's requests may have deleted the common one
-    assert produce(broker, "large", 60 * MEGABYTE) == 10  # MESSAGE_TOO_LARGE
+    broker.create("in-pieces")  # the arsenal's requests may have deleted the common one
+    assert produce(broker, "in-pieces", 60 * MEGABYTE) == 10  # MESSAGE_TOO_LARGE
 
 
 def test_half_a_frame_and_no_more(broker: BrokerProcess) -> None:
