@@ -5,25 +5,18 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
+from barnabas_quant.bus.answers import Answer
 from barnabas_quant.bus.ranges import RangeReader
 from barnabas_quant.bus.topics import client_settings, ensure_topics, topic_specs
 from barnabas_quant.errors import BusError
 
 PATIENCE = 10.0
 """Seconds that an answer is waited for, if nothing else is said."""
-
-
-class Answer(Protocol):
-    """Be the record of what became of a command."""
-
-    @property
-    def subject(self) -> str:
-        """Give the id of the command."""
 
 
 _A = TypeVar("_A", bound=Answer)
@@ -47,22 +40,9 @@ def ask(bootstrap: str, topic: str, command: Any, kind: type[_A], wait: float, o
     """
     answers = str(kind.topic)  # type: ignore[attr-defined]  # every kind of record names its topic
     ensure_topics(bootstrap, topic_specs((topic, answers)))
-    with RangeReader(bootstrap) as reader:
-        at = (answers, 0)
-        heard = reader.bounds([at])[at][1]
-        id = f"{topic}-0-{_write(bootstrap, topic, msgspec.json.encode(command))}"
-        print(id, file=out, flush=True)
-        deadline = time.monotonic() + wait
-        while time.monotonic() < deadline:
-            end = reader.bounds([at])[at][1]
-            if end > heard:
-                for answer in decoded(reader.read({at: (heard, end)}), kind):
-                    if answer.subject == id:
-                        found: _A = answer
-                        return found
-                heard = end
-            time.sleep(0.05)
-    return None
+    id = f"{topic}-0-{_write(bootstrap, topic, msgspec.json.encode(command))}"
+    print(id, file=out, flush=True)
+    return look_for(bootstrap, answers, kind, lambda one: one.subject == id, wait) if wait else None
 
 
 def look_for(bootstrap: str, topic: str, kind: type[_R], is_it: Callable[[_R], bool], seconds: float) -> _R | None:

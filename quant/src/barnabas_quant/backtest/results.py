@@ -62,9 +62,7 @@ class Candle(msgspec.Struct):
 class Candles:
     """Keep the prices of one instrument in at most 2,400 candles: neighbours are joined when there are more."""
 
-    def __init__(self, barred: bool = False) -> None:
-        """Say whether they are made of bars, and not of single prices."""
-        self.barred = barred
+    def __init__(self) -> None:
         self.kept: list[Candle] = []
         self._each = 1
         self._in_last = 0
@@ -147,9 +145,10 @@ class Recorder:
             return
         kind, key = type(event), event.instrument
         if kind is Bar:
-            if self._barred.setdefault(key, event.interval) == event.interval:  # type: ignore[union-attr]
-                if not candles.barred:  # prices from before the first bar would stretch their minute over the chart
-                    candles = self.result.candles[key] = Candles(barred=True)
+            if key not in self._barred:  # prices from before the first bar would stretch their minute over the chart
+                self._barred[key] = event.interval  # type: ignore[union-attr]
+                candles = self.result.candles[key] = Candles()
+            if self._barred[key] == event.interval:  # type: ignore[union-attr]
                 candles.add(time, event.open, event.high, event.low, event.close)  # type: ignore[union-attr]
         elif key not in self._barred:
             if kind is Print:

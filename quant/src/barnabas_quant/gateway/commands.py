@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from barnabas_quant.bus.answers import Answer
 from barnabas_quant.bus.topics import client_settings
 from barnabas_quant.errors import BusError
 from barnabas_quant.trading.events import Cancel, Open, Place, Switch, Transfer
 
 Command = Open | Place | Cancel | Switch | Transfer
 """What the trading service is asked."""
-
-
-class Answer(Protocol):
-    """Be the record of what became of a command."""
-
-    @property
-    def subject(self) -> str:
-        """Give the id of the command."""
 
 
 _A = TypeVar("_A", bound=Answer)

@@ -40,7 +40,8 @@ _TABLES: dict[type[Output], str] = {
 
 _ON_ITS_WAY = ("new", "submit")
 
-_OPEN = ", ".join(f"'{status}'" for status in sorted(OPEN))
+OPEN_STATES = ", ".join(f"'{status}'" for status in sorted(OPEN))
+"""As a query names them."""
 
 _LATEST = f"ORDER BY seq DESC LIMIT {KEPT}"
 _LOADED: tuple[tuple[type[Output], str], ...] = (
@@ -50,7 +51,7 @@ _LOADED: tuple[tuple[type[Output], str], ...] = (
     (
         OrderEvent,
         "AND `order` IN (SELECT `order` FROM orders WHERE account = {account:String} AND topic_id = {topic_id:UUID} "
-        f"GROUP BY `order` HAVING argMax(status, seq) IN ({_OPEN})) ORDER BY seq DESC LIMIT 1 BY `order`",
+        f"GROUP BY `order` HAVING argMax(status, seq) IN ({OPEN_STATES})) ORDER BY seq DESC LIMIT 1 BY `order`",
     ),
     (Fill, _LATEST),
     (Decision, _LATEST),
@@ -180,7 +181,3 @@ def decoded(topic: str, value: bytes) -> Output | None:
         return None if kind is None else msgspec.json.decode(value, type=kind)
     except (ValueError, RecursionError):
         return None
-
-
-TOPICS = tuple(kind.topic for kind in _TABLES)
-"""What the trading service tells."""

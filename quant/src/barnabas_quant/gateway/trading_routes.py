@@ -16,7 +16,7 @@ from barnabas_quant.gateway import trading as api
 from barnabas_quant.gateway.commands import Command, Commands
 from barnabas_quant.gateway.identity import Identity, require
 from barnabas_quant.gateway.portfolio import KEPT, newest
-from barnabas_quant.gateway.portfolios import Portfolios
+from barnabas_quant.gateway.portfolios import OPEN_STATES, Portfolios
 from barnabas_quant.gateway.web import BadRequest, guarded, number, private, read_body
 from barnabas_quant.model.money import units
 from barnabas_quant.trading.events import (
@@ -83,7 +83,7 @@ class TradingRoutes:
         view = await self._portfolios.view(asking.account)
         if status == "open":
             return private(api.Orders(orders=newest(view.open.values(), _ALWAYS, None)))
-        only = "AND status NOT IN ('new', 'submitted', 'accepted', 'triggered', 'partially_filled')"
+        only = f"AND status NOT IN ({OPEN_STATES})"
         return private(api.Orders(orders=await self._newest(request, asking, OrderEvent, view.over, only)))
 
     async def fills(self, request: Request) -> Response:
