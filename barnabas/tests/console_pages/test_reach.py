@@ -90,6 +90,20 @@ def settled(page: Any) -> None:
     expect(page.locator(".bone")).to_have_count(0)
 
 
+def test_a_list_may_be_left_while_it_scrolls(page: Any, console: Console, furnished: Broker) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(console.to("topics"))
+    expect(page.get_by_role("link", name="many-1", exact=True)).to_be_visible()
+    page.evaluate(
+        """() => {
+            document.querySelector(".scroller").scrollTop = 200;
+            document.querySelector("tbody a").click();
+        }"""
+    )  # the browser tells of the scrolling with its next frame, when the list is gone
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+
+
 PAGES = (
     ("clusters", ["furnished"], ""),
     ("topics", [], ""),
