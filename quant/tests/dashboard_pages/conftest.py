@@ -48,6 +48,11 @@ class Watched:
     expected: tuple[str, ...] = ()
     """Parts of complaints that a test brings about on purpose."""
 
+    def hear(self, said: Any) -> None:
+        """Take down what the browser's console shows."""
+        if said.type == "error":
+            self.errors.append(f"{said.text} ({said.location['url']})")
+
     def unexpected(self) -> list[str]:
         """Give the rest."""
         return [one for one in self.errors if not any(part in one for part in self.expected)]
@@ -70,7 +75,7 @@ def open_page(browser: Any, platform: Platform, watched: Watched) -> Iterator[Ca
         contexts.append(context)
         context.set_default_timeout(WAIT_MS)
         page = context.new_page()
-        page.on("console", lambda message: watched.errors.append(message.text) if message.type == "error" else None)
+        page.on("console", watched.hear)
         page.on("pageerror", lambda error: watched.errors.append(f"uncaught: {error}"))
         page.goto(platform.url + address)
         page.wait_for_selector('[data-link="open"]')

@@ -94,4 +94,5 @@ class Platform:
     def _prices(self) -> bool:
         bars = self.ask("klines/BTCUSDT?limit=5")
         found = self.ask("strategies")
-        return bool(bars and bars["klines"] and found and all(one["state"] for one in found["strategies"]))
+        told = bool(bars and bars["klines"] and found and all(one["state"] for one in found["strategies"]))
+        return told and self.ask("alerts?limit=1") is not None  # the history answers

@@ -43,6 +43,24 @@ def test_the_chart_shows_the_close_that_the_gateway_tells(open_page: Callable[..
     )
 
 
+def test_the_last_candle_follows_the_trades_between_two_bars_that_the_venue_tells(
+    open_page: Callable[..., Any],
+) -> None:
+    page = open_page("/?interval=1m")
+    page.wait_for_selector("[data-close]")
+    page.evaluate(
+        """() => {
+            let last = -Infinity;
+            window.gap = Infinity;
+            new MutationObserver(() => {
+                window.gap = Math.min(window.gap, performance.now() - last);
+                last = performance.now();
+            }).observe(document.querySelector("[data-close]"), {characterData: true, childList: true, subtree: true});
+        }"""
+    )
+    page.wait_for_function("() => window.gap < 500")  # bars are told once a second
+
+
 def test_book_and_tape_follow_the_market(open_page: Callable[..., Any]) -> None:
     page = open_page()
     page.wait_for_selector('table[data-levels="8"]')

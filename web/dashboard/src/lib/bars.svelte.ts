@@ -1,13 +1,19 @@
-/** The candles of one instrument and interval: fetched, then followed; older ones on request. */
+/**
+ * The candles of one instrument and interval: fetched, then followed; older ones on request. A venue tells its bars every
+ * second or two: between two of them the last bar, and the next, follow the trades, all but their volumes.
+ */
 import { messageOf } from "../../../shared/api.ts";
 import { ask, query } from "./ask.ts";
+import { compare } from "./decimal.ts";
 import { stream } from "./stream.svelte.ts";
-import type { Bar } from "./types.ts";
+import type { Bar, Trade } from "./types.ts";
 
 const FIRST = 500;
+const MOST_TRADES = 1_000;
+const LONGEST = 7 * 86_400e6; // a week, microseconds
 
-/** Hears what became of the bars: all are new, or the last one changed (or was added). */
-export interface Hearing { whole: () => void; last: (bar: Bar) => void }
+/** Hears what became of the bars: all are new, or one changed, or was added at the end. */
+export interface Hearing { whole: () => void; changed: (bar: Bar) => void }
 
 export class Bars {
   list: Bar[] = [];
@@ -21,16 +27,23 @@ export class Bars {
   #older = false;
   #begin = false; // the oldest there is has been read
   #waiting = new Map<string, Bar>(); // the newest of each: a hidden tab draws nothing for hours
+  #told: Bar | null = null; // the last bar as it was told
+  #since: Trade[] = []; // what was traded since
+  #counted = 0; // of these, those that are in the bars
+  #ahead = 0; // bars behind it, which trades have begun
   #frame = 0;
 
   constructor(readonly exchange: string, readonly symbol: string, readonly interval: string, private hearing: Hearing) {}
 
   start(): () => void {
-    const end = stream.listen(`kline:${this.exchange}:${this.symbol}:${this.interval}`, (data) => this.#take(data as Bar));
+    const ends = [
+      stream.listen(`kline:${this.exchange}:${this.symbol}:${this.interval}`, (data) => this.#take(data as Bar)),
+      stream.listen(`trade:${this.exchange}:${this.symbol}`, (data) => this.#trade(data as Trade)),
+    ];
     return () => {
       this.#abort.abort();
       cancelAnimationFrame(this.#frame);
-      end();
+      for (const end of ends) end();
     };
   }
 
@@ -38,12 +51,15 @@ export class Bars {
   async fetch(): Promise<void> {
     try {
       const bars = await this.#read({ limit: FIRST });
+      this.#untraded();
       const newest = bars.at(-1)?.open_time ?? 0;
       const later = this.list.filter((bar) => bar.open_time > newest && bar.source === bars.at(-1)?.source);
       const oldest = bars[0]?.open_time ?? 0;
       const before = this.list.filter((bar) => bar.open_time < oldest);
       this.list = [...before, ...bars, ...later];
       this.#source = bars.at(-1)?.source ?? this.#source;
+      this.#told = this.list.at(-1) ?? null;
+      this.#since = [];
       if (bars.length < FIRST) this.#begin = true;
       this.failure = "";
       this.loaded = true;
@@ -84,6 +100,20 @@ export class Bars {
 
   #take(bar: Bar): void {
     this.#waiting.set(`${bar.open_time}@${bar.source}`, bar);
+    this.#plan();
+  }
+
+  #trade(trade: Trade): void {
+    if (!this.loaded) return;
+    this.#since.push(trade);
+    if (this.#since.length > MOST_TRADES) {
+      this.#since.shift();
+      this.#counted = Math.max(0, this.#counted - 1);
+    }
+    this.#plan();
+  }
+
+  #plan(): void {
     if (this.#frame === 0 && this.loaded) this.#frame = requestAnimationFrame(() => this.#show());
   }
 
@@ -91,20 +121,65 @@ export class Bars {
     this.#frame = 0;
     const came = [...this.#waiting.values()];
     this.#waiting.clear();
+    if (came.length > 0) this.#untraded();
     for (const bar of came) {
       if (this.#source !== null && bar.source !== this.#source) continue; // a venue's own bars and ours are not mixed
       this.#source = bar.source;
       const last = this.list.at(-1);
       if (last !== undefined && bar.open_time < last.open_time) {
         const at = this.list.findLastIndex((one) => one.open_time === bar.open_time);
-        if (at >= 0) this.list[at] = bar; // closed after the next one had begun: drawn with the whole
-        continue;
+        if (at < 0) continue;
+        this.list[at] = bar; // closed after the next one had begun
+      } else {
+        if (last !== undefined && bar.open_time === last.open_time) this.list.pop();
+        this.list.push(bar);
+        this.#told = bar;
+        this.#since = this.#since.filter((trade) => trade.trade_time > (bar.event_time ?? 0));
       }
-      if (last !== undefined && bar.open_time === last.open_time) this.list[this.list.length - 1] = bar;
-      else this.list.push(bar);
-      this.count = this.list.length;
-      this.last = bar;
-      this.hearing.last(bar);
+      this.hearing.changed(bar);
     }
+    this.#traded();
+    this.count = this.list.length;
+    this.last = this.list.at(-1) ?? null;
   }
+
+  /** Let the last bar follow the trades that came since it was told; those of the next times begin bars behind it. */
+  #traded(): void {
+    const last = this.list.length - 1;
+    let bar = this.list[last];
+    if (bar === undefined) return;
+    for (const trade of this.#since.slice(this.#counted)) {
+      if (trade.trade_time > bar.close_time) {
+        const next = begun(bar, trade);
+        if (next === null) continue;
+        this.list.push(next);
+        this.#ahead++;
+        bar = next;
+      } else if (!bar.closed && trade.trade_time >= bar.open_time) {
+        bar = withTrade(bar, trade.price);
+        this.list[this.list.length - 1] = bar;
+      }
+    }
+    this.#counted = this.#since.length;
+    for (const one of this.list.slice(last)) this.hearing.changed(one);
+  }
+
+  /** Undo that: the last bar is the last told one. */
+  #untraded(): void {
+    if (this.#told !== null) this.list.splice(-1 - this.#ahead, 1 + this.#ahead, this.#told);
+    this.#ahead = this.#counted = 0;
+  }
+}
+
+function withTrade(bar: Bar, price: string): Bar {
+  return { ...bar, close: price, high: compare(price, bar.high) > 0 ? price : bar.high, low: compare(price, bar.low) < 0 ? price : bar.low };
+}
+
+/** Give the bar that a trade begins right after another; null where it is of a later one, and for months, whose lengths differ. */
+function begun(bar: Bar, { price, trade_time }: Trade): Bar | null {
+  const span = bar.close_time - bar.open_time;
+  const length = Math.ceil(span / 1e6) * 1e6;
+  const open_time = bar.open_time + length;
+  if (length > LONGEST || trade_time < open_time || trade_time > open_time + span) return null;
+  return { ...bar, open_time, close_time: open_time + span, open: price, high: price, low: price, close: price, volume: "0", closed: false };
 }

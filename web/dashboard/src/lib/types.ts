@@ -11,6 +11,8 @@ export interface Stock { symbol: string; name: string | null; price: string; vol
 export interface Bar {
   open_time: number; close_time: number; open: string; high: string; low: string; close: string; volume: string;
   closed: boolean; source: "venue" | "computed";
+  /** Of bars that came by the stream: what was traded until then is in it, microseconds since 1970. */
+  event_time?: number;
 }
 export type Level = [string, string];
 export interface BookRecord {
