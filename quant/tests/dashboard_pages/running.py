@@ -47,6 +47,8 @@ class Platform:
             f'gateway_listen = "127.0.0.1:{gateway}"\nmetrics_listen = "off"\n'
             # A stop-loss far away: its line is drawn, and it never acts.
             '[trading.watch.stop_loss]\nwarning = "0.5"\ncritical = "0.9"\naction = "none"\n'
+            # And one that tells of every position.
+            '[trading.watch.concentration]\nwarning = "0.000001"\naction = "none"\n'
         )
 
     @contextlib.contextmanager

@@ -45,6 +45,8 @@ class Portfolio(msgspec.Struct, frozen=True, kw_only=True):
     """Those that are open."""
     alerts: list[Alert]
     """Conditions that hold."""
+    seen: dict[str, int]
+    """Of each topic the number of the last record that is in this answer: later ones come by the stream `account`."""
 
 
 class View:
@@ -101,6 +103,7 @@ class View:
             account=self.account, opened=bool(self.equity), trading=self.trading, switch=self.switch,
             equity=list(self.equity.values()), orders=list(self.open.values()), alerts=list(self.holds.values()),
             positions=[position for position in self.positions.values() if position.quantity.strip("-0.")],
+            seen={kind.topic: seq for kind, seq in self._seen.items()},
         )  # fmt: skip
 
 

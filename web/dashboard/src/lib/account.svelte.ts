@@ -1,4 +1,4 @@
-/** Who asks, and what their account has: fetched once, then kept by the stream `account`; fetched again after a break. */
+/** Who asks, and what their account has: fetched when the stream `account` begins, kept by it, fetched again after a break. */
 import { ApiError, messageOf } from "../../../shared/api.ts";
 import { ask } from "./ask.ts";
 import { stream } from "./stream.svelte.ts";
@@ -38,18 +38,17 @@ class Account {
   #news: [string, unknown][] = [];
   #frame = 0;
   #whole = 0; // counts fetches, so that an older answer does not replace a newer one
+  #during: [string, unknown][] = []; // what came while a fetch was under way
 
   /** Find out who asks, fetch everything and hear what changes; the returned function ends it. */
   start(): () => void {
     let end: (() => void) | null = null;
     let retry: ReturnType<typeof setTimeout> | undefined;
     const abort = new AbortController();
-    const load = async (wait = 1_000) => {
+    const tried = async (work: () => Promise<void>, wait = 1_000) => {
+      clearTimeout(retry);
       try {
-        this.me = await ask<Me>("me", { signal: abort.signal });
-        this.nobody = false;
-        end ??= stream.listen("account", (data, topic) => this.#note(topic ?? "", data));
-        await this.refresh(abort.signal);
+        await work();
       } catch (error) {
         if (abort.signal.aborted) return;
         if (error instanceof ApiError && error.status === 401) {
@@ -58,10 +57,15 @@ class Account {
           return;
         }
         this.failure = messageOf(error);
-        retry = setTimeout(() => void load(Math.min(wait * 2, 5_000)), wait);
+        retry = setTimeout(() => void tried(work, Math.min(wait * 2, 5_000)), wait);
       }
     };
-    void load();
+    void tried(async () => {
+      this.me = await ask<Me>("me", { signal: abort.signal });
+      this.nobody = false;
+      const read = () => void tried(() => this.#read(abort.signal));
+      end ??= stream.listen("account", (data, topic) => this.#note(topic ?? "", data), read);
+    });
     return () => {
       abort.abort();
       clearTimeout(retry);
@@ -69,8 +73,9 @@ class Account {
     };
   }
 
-  async refresh(signal?: AbortSignal): Promise<void> {
+  async #read(signal: AbortSignal): Promise<void> {
     const round = ++this.#whole;
+    this.#during = [];
     const [portfolio, over, fills, decisions, alerts] = await Promise.all([
       ask<Portfolio>("portfolio", { signal }),
       ask<{ orders: OrderEvent[] }>("orders?limit=200", { signal }),
@@ -79,7 +84,7 @@ class Account {
       ask<{ alerts: Alert[] }>("alerts?limit=200", { signal }),
     ]);
     if (round !== this.#whole) return;
-    this.#flush(); // what came meanwhile may be newer than the answers
+    this.#flush();
     const newer = <T extends { seq: number }>(shown: T[], read: T[]) => {
       const top = read[0]?.seq ?? -1;
       return [...shown.filter((one) => one.seq > top), ...read].slice(0, KEPT);
@@ -97,6 +102,9 @@ class Account {
     this.fills = sameAccount ? newer(this.fills, fills.fills) : fills.fills;
     this.decisions = sameAccount ? newer(this.decisions, decisions.decisions) : decisions.decisions;
     this.alerts = sameAccount ? newer(this.alerts, alerts.alerts) : alerts.alerts;
+    // What came meanwhile may be newer than the answer.
+    this.#last = new Map(Object.entries(portfolio.seen));
+    for (const [topic, data] of this.#during.splice(0)) this.#take(topic, data);
     this.failure = "";
     this.at = Date.now();
   }
@@ -123,7 +131,9 @@ class Account {
   #flush(): void {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
-    for (const [topic, data] of this.#news.splice(0)) this.#take(topic, data);
+    const news = this.#news.splice(0);
+    this.#during = [...this.#during, ...news].slice(-2 * KEPT);
+    for (const [topic, data] of news) this.#take(topic, data);
   }
 
   #take(topic: string, data: unknown): void {

@@ -37,7 +37,7 @@ export class Bars {
 
   start(): () => void {
     const ends = [
-      stream.listen(`kline:${this.exchange}:${this.symbol}:${this.interval}`, (data) => this.#take(data as Bar)),
+      stream.listen(`kline:${this.exchange}:${this.symbol}:${this.interval}`, (data) => this.#take(data as Bar), () => void this.#fetch()),
       stream.listen(`trade:${this.exchange}:${this.symbol}`, (data) => this.#trade(data as Trade)),
     ];
     return () => {
@@ -48,7 +48,7 @@ export class Bars {
   }
 
   /** Fetch the newest; what is there stays while that fails. */
-  async fetch(): Promise<void> {
+  async #fetch(): Promise<void> {
     try {
       const bars = await this.#read({ limit: FIRST });
       this.#untraded();

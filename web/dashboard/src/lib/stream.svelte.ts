@@ -1,10 +1,16 @@
 /** The gateway's WebSocket: subscriptions are counted, a connection that breaks comes back by itself and subscribes anew. */
 
 type Hear = (data: unknown, topic: string | undefined) => void;
+interface Hearing {
+  hear: Hear;
+  ready: (() => void) | undefined;
+}
+interface Message { stream?: string; data?: unknown; topic?: string; op?: string; streams?: string[] }
 
 const BACKOFF_MS = [300, 700, 1_500, 3_000, 5_000];
 const SILENT_MS = 15_000; // without a message for so long, also no answer to a ping: the connection is dead
 const PING_MS = 5_000;
+const PATIENCE_MS = 2_000; // without a connection for so long, whoever listens is told to go on without it
 // Prices and volumes of shares are JSON numbers, whose digits are kept as they are written. A quotation mark inside a
 // name has a backslash before it, so this finds members only.
 const STOCK_NUMBERS = /"(price|volume)":(-?[\d.]+)/g;
@@ -13,12 +19,13 @@ class Stream {
   state = $state<"connecting" | "open" | "lost">("connecting");
   /** When something was last heard, milliseconds since 1970. */
   heard = $state(0);
-  /** Counts connections: whoever fetched something fetches it again when this changes. */
+  /** Counts connections. */
   round = $state(0);
 
   #socket: WebSocket | null = null;
-  #wanted = new Map<string, Set<Hear>>();
-  #ready = new Set<string>(); // subscribed on this connection
+  #wanted = new Map<string, Set<Hearing>>();
+  #asked = new Set<string>(); // subscribed on this connection
+  #sent = new Set<string>(); // of these, those that the server has begun to send
   #planned = false;
   #failures = 0;
   #last = 0;
@@ -33,15 +40,22 @@ class Stream {
     });
   }
 
-  /** Hear a stream until the returned function is called. A `*` in the place of the symbol: all of a venue. */
-  listen(name: string, hear: Hear): () => void {
-    const hearing = this.#wanted.get(name) ?? new Set<Hear>();
-    hearing.add(hear);
-    this.#wanted.set(name, hearing);
+  /**
+   * Hear a stream until the returned function is called. A `*` in the place of the symbol: all of a venue. `ready` is
+   * called whenever nothing is missed from now on, but something was before: at the beginning, after a break of the
+   * connection, and where the server left some out. What is fetched then has no hole between it and what is heard.
+   */
+  listen(name: string, hear: Hear, ready?: () => void): () => void {
+    const one = { hear, ready };
+    const all = this.#wanted.get(name) ?? new Set<Hearing>();
+    all.add(one);
+    this.#wanted.set(name, all);
+    if (this.#sent.has(name)) queueMicrotask(() => all.has(one) && ready?.());
+    else setTimeout(() => all.has(one) && !this.#sent.has(name) && ready?.(), PATIENCE_MS);
     this.#plan();
     return () => {
-      hearing.delete(hear);
-      if (hearing.size === 0) this.#wanted.delete(name);
+      all.delete(one);
+      if (all.size === 0 && this.#wanted.get(name) === all) this.#wanted.delete(name);
       this.#plan();
     };
   }
@@ -64,7 +78,8 @@ class Stream {
     socket.onopen = () => {
       this.#failures = 0;
       this.#last = Date.now();
-      this.#ready.clear();
+      this.#asked.clear();
+      this.#sent.clear();
       this.state = "open";
       this.heard = Date.now();
       this.round++;
@@ -98,29 +113,37 @@ class Stream {
     queueMicrotask(() => {
       this.#planned = false;
       if (this.#socket?.readyState !== WebSocket.OPEN) return;
-      const fresh = [...this.#wanted.keys()].filter((name) => !this.#ready.has(name));
-      const gone = [...this.#ready].filter((name) => !this.#wanted.has(name));
+      const fresh = [...this.#wanted.keys()].filter((name) => !this.#asked.has(name));
+      const gone = [...this.#asked].filter((name) => !this.#wanted.has(name));
       if (gone.length > 0) this.#socket.send(JSON.stringify({ op: "unsubscribe", streams: gone }));
       if (fresh.length > 0) this.#socket.send(JSON.stringify({ op: "subscribe", streams: fresh }));
-      for (const name of gone) this.#ready.delete(name);
-      for (const name of fresh) this.#ready.add(name);
+      for (const name of gone) {
+        this.#asked.delete(name);
+        this.#sent.delete(name);
+      }
+      for (const name of fresh) this.#asked.add(name);
     });
   }
 
   #take(text: string): void {
     this.#last = Date.now();
     if (text.includes('"stream":"stock:')) text = text.replace(STOCK_NUMBERS, '"$1":"$2"');
-    for (const event of JSON.parse(text) as { stream?: string; data?: unknown; topic?: string; op?: string }[]) {
-      const name = event.stream;
-      if (name === undefined) {
-        if (event.op === "dropped") this.round++; // what was missed is fetched
-        continue;
-      }
-      for (const hear of this.#hearing(name)) hear(event.data, event.topic);
+    for (const message of JSON.parse(text) as Message[])
+      if (message.op !== undefined) this.#answer(message);
+      else if (message.stream !== undefined) for (const { hear } of this.#hearing(message.stream)) hear(message.data, message.topic);
+  }
+
+  #answer({ op, stream, streams }: Message): void {
+    if (op === "dropped" && stream !== undefined) for (const { ready } of this.#hearing(stream)) ready?.();
+    if (op !== "subscribed") return;
+    for (const name of streams ?? []) {
+      if (!this.#asked.has(name)) continue;
+      this.#sent.add(name);
+      for (const { ready } of this.#wanted.get(name) ?? []) ready?.();
     }
   }
 
-  *#hearing(name: string): Generator<Hear> {
+  *#hearing(name: string): Generator<Hearing> {
     yield* this.#wanted.get(name) ?? [];
     const parts = name.split(":");
     const place = parts[0] === "stock" ? 1 : 2;

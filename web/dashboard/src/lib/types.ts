@@ -52,6 +52,8 @@ export interface Alert extends Output {
 export interface Portfolio {
   account: string; opened: boolean; trading: boolean; switch: string; equity: Equity[]; positions: Position[]; orders: OrderEvent[];
   alerts: Alert[];
+  /** Of each topic the number of the last record that is in here. */
+  seen: Record<string, number>;
 }
 export interface Told { id: string; decision: Decision | null }
 export interface Worth { time: number; equity: string; cash: string; least: string; peak: string }
