@@ -45,11 +45,20 @@ class Unreachable(ClientError):
 
 
 class Cluster:
-    """Hold the connections to one cluster. `call` names what is being done, in errors, as Java's admin client does."""
+    """Hold the connections to one cluster. `call` names what is being done, in errors, as Java's admin client does.
 
-    def __init__(self, settings: Settings, *, patience: float = PATIENCE) -> None:
+    `told` is called with what keeps a cluster from being reached; without it, standard error has that as Java's client
+    logs it, and a terminal what is waited for.
+    """
+
+    def __init__(
+        self, settings: Settings, *, patience: float = PATIENCE, told: Callable[[str], None] | None = None
+    ) -> None:
         self.settings = settings
         self._patience = patience
+        self.quiet = told is not None
+        """Whether a terminal sees nothing of what is waited for."""
+        self._tell = told or self._warn
         self._first: Connection | None = None
         self._nodes: dict[int, Connection] = {}
         self._addresses: dict[int, tuple[str, int]] = {}
@@ -70,6 +79,9 @@ class Cluster:
     ) -> None:
         self.close()
 
+    def _warn(self, text: str) -> None:
+        print(f"WARN [AdminClient clientId={self.settings.client_id}] {text}", file=sys.stderr)
+
     # --- nodes ----------------------------------------------------------------------------------------------
 
     def any(self, call: str = "fetchMetadata") -> Connection:
@@ -77,7 +89,8 @@ class Cluster:
         if self._first is not None:
             return self._first
         addresses = self.settings.bootstrap
-        waiting = Waiting(f"Connecting to {', '.join(f'{host}:{port}' for host, port in addresses)}")
+        text = f"Connecting to {', '.join(f'{host}:{port}' for host, port in addresses)}"
+        waiting = Waiting(text, quiet=self.quiet)
         with waiting:
             return self._first_of(addresses, waiting, call)
 
@@ -93,15 +106,14 @@ class Cluster:
                     problems.append(e)
                 except AuthenticationFailed as e:
                     waiting.over()
-                    told = f"WARN [AdminClient clientId={self.settings.client_id}] {host}:{port}: {e} {e.detail}"
-                    print(told.rstrip(), file=sys.stderr)
+                    self._tell(f"{host}:{port}: {e} {e.detail}".rstrip())
                     raise
             gives_up = time.monotonic() + _BACKOFF > deadline
             nowhere = all(isinstance(problem, UnknownHost) for problem in problems)
             if gives_up or nowhere:
                 waiting.over()
                 for problem in problems:
-                    print(f"WARN [AdminClient clientId={self.settings.client_id}] {problem}", file=sys.stderr)
+                    self._tell(str(problem))
             if nowhere:
                 raise ConfigError("No resolvable bootstrap urls given in bootstrap.servers")
             if gives_up:
@@ -182,7 +194,7 @@ class Cluster:
             except ConnectionFailed as e:
                 self._forget(connection)
                 if attempt == 2 and node is None:  # a broker that wants SASL hangs up on whoever does not speak it
-                    print(f"WARN [AdminClient clientId={self.settings.client_id}] {e}", file=sys.stderr)
+                    self._tell(str(e))
                     raise Unreachable(f"Timed out waiting for a node assignment. Call: {call}") from e
                 if attempt == 2:
                     raise
@@ -201,7 +213,7 @@ class Cluster:
     def persist(self, attempt: Callable[[], tuple[int, str | None]], *, seconds: float | None = None) -> None:
         """Repeat an attempt while it returns a retriable error code; raise `AnswerError` for what is left."""
         deadline = time.monotonic() + (self.settings.api_timeout if seconds is None else seconds)
-        with Waiting("Trying again") as waiting:
+        with Waiting("Trying again", quiet=self.quiet) as waiting:
             while True:
                 code, message = attempt()
                 if not code:

@@ -117,11 +117,16 @@ def list_groups(
                     ErrorCode.UNSUPPORTED_VERSION, "The broker is too old for groups of other types than classic"
                 )
             filters = []
-        answer = cluster.ask(ListGroupsRequest(list(states), filters), node=node, call="listGroups")
-        check(answer.error_code)
-        for group in answer.groups:
-            if wanted is None or group.protocol_type in wanted:
-                found[group.group_id] = group
+        request = ListGroupsRequest(list(states), filters)
+
+        def attempt(node: int = node, request: ListGroupsRequest = request) -> tuple[int, str | None]:
+            answer = cluster.ask(request, node=node, call="listGroups")
+            for group in answer.groups:
+                if wanted is None or group.protocol_type in wanted:
+                    found[group.group_id] = group
+            return answer.error_code, None
+
+        cluster.persist(attempt)  # a coordinator that is still loading says so
     return [found[name] for name in sorted(found)]
 
 

@@ -33,7 +33,7 @@ def ask_leaders(
     waiting = wanted
     found: dict[TopicPartition, T | AnswerError] = {}
     deadline = time.monotonic() + seconds
-    told = Waiting("Trying again")
+    told = Waiting("Trying again", quiet=cluster.quiet)
     while waiting:
         known = cluster.leaders(waiting, seconds=seconds)
         leaders: dict[TopicPartition, int] = {}

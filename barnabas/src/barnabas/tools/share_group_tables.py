@@ -4,21 +4,10 @@ from __future__ import annotations
 
 import sys
 
-import msgspec
-
 from barnabas.tools.group_admin import Group
 from barnabas.tools.group_tables import assignment_text, coordinator_text, shown
+from barnabas.tools.share_group_admin import StartOffset
 from barnabas.tools.terminal import table
-
-
-class StartOffset(msgspec.Struct, frozen=True):
-    """Hold where a share group begins to read a partition."""
-
-    topic: str
-    partition: int
-    start: int | None
-    leader_epoch: int | None
-    lag: int | None
 
 
 def _say_state(group: Group) -> None:

@@ -64,12 +64,12 @@ def _width(text: str) -> int:
 class Waiting:
     """Say on a terminal what is waited for. Whoever waits calls `tick` now and then, and `over` at the end."""
 
-    def __init__(self, text: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, text: str, *, clock: Callable[[], float] = time.monotonic, quiet: bool = False) -> None:
         self._text, self._clock = text, clock
         self._begun = clock()
         self._next = self._begun + _PATIENCE
         self._shown = False
-        self._wanted = sys.stderr.isatty() and not _is_dumb()
+        self._wanted = not quiet and sys.stderr.isatty() and not _is_dumb()
 
     def tick(self, more: str = "") -> None:
         """Show the line, if it is time: the text, `more` and the seconds that have passed."""

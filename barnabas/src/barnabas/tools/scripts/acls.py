@@ -15,6 +15,7 @@ from barnabas.protocol.errors import BarnabasError
 from barnabas.protocol.messages.create_acls import AclCreation, CreateAclsRequest
 from barnabas.protocol.messages.delete_acls import DeleteAclsFilter, DeleteAclsRequest
 from barnabas.protocol.messages.describe_acls import DescribeAclsRequest
+from barnabas.tools.acl_names import CONSTANTS, OPERATIONS, PATTERNS, PERMISSIONS, TYPES
 from barnabas.tools.arguments import CONTROLLER, settings_of
 from barnabas.tools.cluster import Cluster
 from barnabas.tools.errors import ClientError, ConfigError, OptionError, ToolError, UsageError, as_java, check
@@ -57,20 +58,9 @@ kafka-acls --bootstrap-server localhost:9092 --list --topic stock-realtime
 """
 USAGE_AFTER_ERRORS = True
 
-_OPERATIONS: Final = (
-    "Unknown", "Any", "All", "Read", "Write", "Create", "Delete", "Alter", "Describe", "ClusterAction",
-    "DescribeConfigs", "AlterConfigs", "IdempotentWrite", "CreateTokens", "DescribeTokens", "TwoPhaseCommit",
-)
-_CONSTANTS: Final = (
-    "UNKNOWN", "ANY", "ALL", "READ", "WRITE", "CREATE", "DELETE", "ALTER", "DESCRIBE", "CLUSTER_ACTION",
-    "DESCRIBE_CONFIGS", "ALTER_CONFIGS", "IDEMPOTENT_WRITE", "CREATE_TOKENS", "DESCRIBE_TOKENS", "TWO_PHASE_COMMIT",
-)
 _READ, _WRITE, _CREATE, _DESCRIBE, _IDEMPOTENT_WRITE = 3, 4, 5, 8, 12
-_PERMISSIONS: Final = ("UNKNOWN", "ANY", "DENY", "ALLOW")
 _ANY, _DENY, _ALLOW = 1, 2, 3
-_TYPES: Final = ("UNKNOWN", "ANY", "TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID", "DELEGATION_TOKEN", "USER")
 _TOPIC, _GROUP, _CLUSTER, _TRANSACTIONAL_ID, _DELEGATION_TOKEN, _USER = range(2, 8)
-_PATTERNS: Final = ("UNKNOWN", "ANY", "MATCH", "LITERAL", "PREFIXED")
 _LITERAL, _PREFIXED = 3, 4
 _SUPPORTED: Final = {
     _TOPIC: (3, 4, 5, 8, 6, 7, 10, 11), _GROUP: (3, 8, 6, 10, 11), _CLUSTER: (5, 9, 10, 11, 12, 7, 8),
@@ -143,9 +133,9 @@ def _check(options: Parsed) -> None:
 
 def _pattern(options: Parsed) -> int:
     text = options.value("resource-pattern-type")
-    if text.upper() not in _PATTERNS[1:]:
+    if text.upper() not in PATTERNS[1:]:
         raise OptionError(f"Cannot parse argument '{text}' of option resource-pattern-type")
-    return _PATTERNS.index(text.upper())
+    return PATTERNS.index(text.upper())
 
 
 def _resources(options: Parsed, *, needed: bool) -> list[Resource]:
@@ -172,7 +162,7 @@ def parse_principal(text: str) -> str:
 
 
 def _operation(text: str) -> int:
-    names = [name.upper() for name in _OPERATIONS]
+    names = [name.upper() for name in OPERATIONS]
     return names.index(text.upper()) if text.upper() in names else 0
 
 
@@ -182,7 +172,7 @@ def _entries(options: Parsed, operations: list[int]) -> list[Entry]:
         principals = [parse_principal(text.strip()) for text in options.values(f"{verb}-principal")]
         hosts = [text.strip() for text in options.values(f"{verb}-host")] or ["*"]
         found += [(p, host, operation, permission) for p in principals for operation in operations for host in hosts]
-    return sorted(dict.fromkeys(found), key=lambda e: (e[0], e[1], _CONSTANTS[e[2]]))
+    return sorted(dict.fromkeys(found), key=lambda e: (e[0], e[1], CONSTANTS[e[2]]))
 
 
 def _wanted(options: Parsed) -> dict[Resource, list[Entry]]:
@@ -210,21 +200,21 @@ def _wanted(options: Parsed) -> dict[Resource, list[Entry]]:
         valid = {*_SUPPORTED.get(kind, ()), 2}
         if any(entry[2] not in valid for entry in entries):
             raise UsageError(
-                f"ResourceType {_TYPES[kind]} only supports operations "
-                f"[{', '.join(sorted(_CONSTANTS[number] for number in valid))}]"
+                f"ResourceType {TYPES[kind]} only supports operations "
+                f"[{', '.join(sorted(CONSTANTS[number] for number in valid))}]"
             )
     return wanted
 
 
 def _shown(resource: Resource) -> str:
     kind, name, pattern = resource
-    return f"ResourcePattern(resourceType={_TYPES[kind]}, name={name}, patternType={_PATTERNS[pattern]})"
+    return f"ResourcePattern(resourceType={TYPES[kind]}, name={name}, patternType={PATTERNS[pattern]})"
 
 
 def _lines(entries: list[Entry]) -> str:
     return "\n".join(
-        f"\t(principal={principal}, host={host}, operation={_CONSTANTS[operation]}, "
-        f"permissionType={_PERMISSIONS[permission]})"
+        f"\t(principal={principal}, host={host}, operation={CONSTANTS[operation]}, "
+        f"permissionType={PERMISSIONS[permission]})"
         for principal, host, operation, permission in entries
     )
 
@@ -235,7 +225,7 @@ def _lines(entries: list[Entry]) -> str:
 def _add(cluster: Cluster, options: Parsed) -> None:
     pattern = _pattern(options)
     if pattern not in (_LITERAL, _PREFIXED):
-        raise UsageError(f"A '--resource-pattern-type' value of '{_PATTERNS[pattern]}' is not valid when adding acls.")
+        raise UsageError(f"A '--resource-pattern-type' value of '{PATTERNS[pattern]}' is not valid when adding acls.")
     wanted = _wanted(options)
     if not all(wanted.values()):
         raise UsageError("You must specify one of: --allow-principal, --deny-principal when trying to add ACLs.")
@@ -317,15 +307,15 @@ def _list(cluster: Cluster, options: Parsed) -> None:
 
 def _print(found: dict[Resource, set[Entry]]) -> None:
     for resource in sorted(found):
-        entries = sorted(found[resource], key=lambda e: (e[0], e[1], _CONSTANTS[e[2]], e[3]))
+        entries = sorted(found[resource], key=lambda e: (e[0], e[1], CONSTANTS[e[2]], e[3]))
         print(f"Current ACLs for resource `{_shown(resource)}`:\n{_lines(entries)}\n")
 
 
 def _document(found: dict[Resource, set[Entry]], principals: list[str]) -> list[dict[str, Any]]:
     return [
         {
-            "resourceType": _TYPES[kind], "name": name, "patternType": _PATTERNS[pattern], "principal": principal,
-            "host": host, "operation": _CONSTANTS[operation], "permissionType": _PERMISSIONS[permission],
+            "resourceType": TYPES[kind], "name": name, "patternType": PATTERNS[pattern], "principal": principal,
+            "host": host, "operation": CONSTANTS[operation], "permissionType": PERMISSIONS[permission],
         }
         for (kind, name, pattern), entries in sorted(found.items())
         for principal, host, operation, permission in sorted(entries)

@@ -10,17 +10,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from barnabas.protocol.messages.delete_records import (
-    DeleteRecordsPartition,
-    DeleteRecordsRequest,
-    DeleteRecordsTopic,
-)
 from barnabas.tools.arguments import BOOTSTRAP, COMMAND_CONFIG, settings_of
-from barnabas.tools.cluster import Cluster, group_by
+from barnabas.tools.cluster import Cluster
 from barnabas.tools.errors import AnswerError, ToolError
 from barnabas.tools.json_files import as_array, as_object, field, integer, parse, read_text, string, version_of
-from barnabas.tools.leaders import TopicPartition, ask_leaders, name_of
+from barnabas.tools.leaders import TopicPartition, name_of
 from barnabas.tools.options import JSON, Option, Parsed
+from barnabas.tools.record_deletion import delete_records
 
 SUMMARY = "This tool helps to delete records of the given partitions down to the specified offset."
 OPTIONS = (
@@ -67,24 +63,6 @@ def _row(partition: TopicPartition, answer: int | AnswerError) -> dict[str, Any]
     if isinstance(answer, AnswerError):
         return row | {"error": str(answer)}
     return row | {"lowWatermark": answer}
-
-
-def delete_records(cluster: Cluster, offsets: dict[TopicPartition, int]) -> dict[TopicPartition, int | AnswerError]:
-    """Delete the records before each partition's offset; return the new low watermarks."""
-    timeout_ms = cluster.settings.integer("request.timeout.ms", 30_000)
-
-    def ask(node: int, partitions: list[TopicPartition]) -> dict[TopicPartition, int | AnswerError]:
-        topics = [
-            DeleteRecordsTopic(topic, [DeleteRecordsPartition(index, offsets[topic, index]) for _, index in those])
-            for topic, those in group_by(partitions, lambda partition: partition[0]).items()
-        ]
-        answer = cluster.ask(DeleteRecordsRequest(topics, timeout_ms), node=node, call="deleteRecords")
-        return {
-            (t.name, p.partition_index): AnswerError(p.error_code) if p.error_code else p.low_watermark
-            for t in answer.topics for p in t.partitions
-        }
-
-    return ask_leaders(cluster, offsets, ask)
 
 
 def parse_offsets(text: str) -> dict[TopicPartition, int]:

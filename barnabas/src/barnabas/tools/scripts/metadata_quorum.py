@@ -14,16 +14,13 @@ from typing import Any
 from barnabas.protocol.messages.add_raft_voter import AddRaftVoterRequest, Listener
 from barnabas.protocol.messages.describe_cluster import DescribeClusterRequest
 from barnabas.protocol.messages.describe_quorum import (
-    DescribeQuorumRequest,
-    DescribeQuorumResponse,
     DescribeQuorumResponsePartitionData,
-    PartitionData,
     ReplicaState,
-    TopicData,
 )
 from barnabas.protocol.messages.remove_raft_voter import RemoveRaftVoterRequest
 from barnabas.tools.cluster import Cluster, Unreachable
 from barnabas.tools.errors import AnswerError, ToolError, check
+from barnabas.tools.quorum import describe_quorum
 from barnabas.tools.settings import Settings, load_properties
 from barnabas.tools.texts import parse_uuid, table, uuid_text
 
@@ -94,7 +91,7 @@ def _describe(cluster: Cluster, chosen: argparse.Namespace) -> None:
     if chosen.replication:
         if cluster.settings.to_controllers:
             _cluster_id(cluster)  # refuses the address of a broker
-        _, quorum = _quorum(cluster)
+        _, quorum = describe_quorum(cluster)
         _show_replication(quorum, human_readable=chosen.human_readable, as_json=chosen.json)
     elif chosen.status:
         if chosen.human_readable:
@@ -110,15 +107,6 @@ def _cluster_id(cluster: Cluster) -> str:
     check(about.error_code, about.error_message)
     cluster_id: str = about.cluster_id
     return cluster_id
-
-
-def _quorum(cluster: Cluster) -> tuple[DescribeQuorumResponse, DescribeQuorumResponsePartitionData]:
-    request = DescribeQuorumRequest([TopicData("__cluster_metadata", [PartitionData(0)])])
-    answer: DescribeQuorumResponse = cluster.ask(request, call="describeMetadataQuorum")
-    check(answer.error_code, answer.error_message)
-    quorum = answer.topics[0].partitions[0]
-    check(quorum.error_code, quorum.error_message)
-    return answer, quorum
 
 
 def _leader(quorum: DescribeQuorumResponsePartitionData) -> ReplicaState:
@@ -170,7 +158,7 @@ def _show_replication(
 
 def _show_status(cluster: Cluster, *, as_json: bool) -> None:
     cluster_id = _cluster_id(cluster)
-    answer, quorum = _quorum(cluster)
+    answer, quorum = describe_quorum(cluster)
     leader = _leader(quorum)
     last = min(quorum.current_voters, key=lambda voter: voter.log_end_offset)
     lag_ms = -1

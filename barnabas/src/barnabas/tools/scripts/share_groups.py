@@ -12,28 +12,17 @@ import sys
 from typing import Any, Final
 
 from barnabas.protocol.errors import ErrorCode
-from barnabas.protocol.messages.alter_share_group_offsets import (
-    AlterShareGroupOffsetsRequest,
-    AlterShareGroupOffsetsRequestPartition,
-    AlterShareGroupOffsetsRequestTopic,
-)
 from barnabas.protocol.messages.delete_share_group_offsets import (
     DeleteShareGroupOffsetsRequest,
     DeleteShareGroupOffsetsRequestTopic,
 )
-from barnabas.protocol.messages.describe_share_group_offsets import (
-    DescribeShareGroupOffsetsRequest,
-    DescribeShareGroupOffsetsRequestGroup,
-)
-from barnabas.protocol.messages.share_group_describe import ShareGroupDescribeRequest
 from barnabas.tools.arguments import BOOTSTRAP, COMMAND_CONFIG
-from barnabas.tools.cluster import Cluster, group_by
+from barnabas.tools.cluster import Cluster
 from barnabas.tools.consumer_group_options import check_available, check_describe
 from barnabas.tools.errors import AnswerError, ClientError, ConfigError, OptionError, ToolError, UsageError, check
 from barnabas.tools.group_admin import (
     SHARE,
     Group,
-    Member,
     coordinator_of,
     delete_groups,
     failing,
@@ -41,11 +30,11 @@ from barnabas.tools.group_admin import (
     list_groups,
 )
 from barnabas.tools.group_tables import members_as_json, state_as_json
-from barnabas.tools.leaders import TopicPartition
 from barnabas.tools.options import JSON, Option, Parsed
 from barnabas.tools.reset_offsets import check_partitions, partitions_of, plan_as_json, planned, print_plan
 from barnabas.tools.scripts.consumer_groups import print_deleted, print_json, settings_with_timeout
-from barnabas.tools.share_group_tables import StartOffset, print_members, print_offsets, print_state
+from barnabas.tools.share_group_admin import alter_start_offsets, describe_share_group, start_offsets
+from barnabas.tools.share_group_tables import print_members, print_offsets, print_state
 from barnabas.tools.terminal import table
 
 SUMMARY = "This tool helps to list, describe, reset and delete share groups."
@@ -159,43 +148,6 @@ def _check_reset(options: Parsed) -> None:
 # --- asking -------------------------------------------------------------------------------------------------
 
 
-def _describe_group(cluster: Cluster, name: str) -> Group:
-    coordinator = coordinator_of(cluster, name, "describeShareGroups")
-    answer = cluster.ask_coordinator(
-        name, ShareGroupDescribeRequest([name]), lambda answer: int(answer.groups[0].error_code)
-    ).groups[0]
-    check(answer.error_code, answer.error_message)
-    members = [
-        Member(
-            m.member_id, None, m.client_id, m.client_host,
-            [(t.topic_name, index) for t in m.assignment.topic_partitions for index in t.partitions],
-            epoch=m.member_epoch, rack_id=m.rack_id,
-        )
-        for m in sorted(answer.members, key=lambda m: str(m.member_id))
-    ]
-    return Group(
-        name, SHARE, answer.group_state, answer.assignor_name, members, coordinator, answer.group_epoch,
-        answer.assignment_epoch,
-    )
-
-
-def _offsets(cluster: Cluster, name: str) -> list[StartOffset]:
-    coordinator_of(cluster, name, "listShareGroupOffsets")
-    request = DescribeShareGroupOffsetsRequest([DescribeShareGroupOffsetsRequestGroup(name, None)])
-    answer = cluster.ask_coordinator(name, request, lambda answer: int(answer.groups[0].error_code)).groups[0]
-    check(answer.error_code, answer.error_message)
-    found = []
-    for topic in answer.topics:
-        for p in topic.partitions:
-            known = not p.error_code and p.start_offset >= 0
-            if not p.error_code:
-                found.append(StartOffset(
-                    topic.topic_name, p.partition_index, p.start_offset if known else None,
-                    p.leader_epoch if known else None, p.lag if known and p.lag >= 0 else None,
-                ))
-    return sorted(found, key=lambda offset: (offset.topic, offset.partition))
-
-
 def _all(cluster: Cluster, depth: int, states: tuple[str, ...] = ()) -> list[Any]:
     with failing(depth):
         try:
@@ -235,7 +187,7 @@ def _list(cluster: Cluster, options: Parsed) -> None:
 def _describe(cluster: Cluster, options: Parsed) -> None:
     names, verbose = sorted(_chosen(cluster, options)), options.has("verbose")
     with failing(1):
-        groups = [_describe_group(cluster, name) for name in names]
+        groups = [describe_share_group(cluster, name) for name in names]
     if options.has("members"):
         documents = [members_as_json(group) for group in groups]
         show = print_members
@@ -243,7 +195,7 @@ def _describe(cluster: Cluster, options: Parsed) -> None:
         documents = [state_as_json(group) for group in groups]
         show = print_state
     else:
-        offsets = {group.name: _offsets(cluster, group.name) for group in groups}
+        offsets = {group.name: start_offsets(cluster, group.name) for group in groups}
         documents = [
             {"group": name, "offsets": [
                 {"topic": o.topic, "partition": o.partition, "leaderEpoch": o.leader_epoch, "startOffset": o.start,
@@ -267,7 +219,7 @@ def _describe(cluster: Cluster, options: Parsed) -> None:
 def _reset(cluster: Cluster, options: Parsed) -> None:
     name: str = options.value("group")
     try:
-        group = _describe_group(cluster, name)
+        group = describe_share_group(cluster, name)
         if group.state not in ("Empty", "Dead"):
             raise _Stop(f"Share group '{name}' is not empty.")
     except AnswerError as e:
@@ -276,28 +228,12 @@ def _reset(cluster: Cluster, options: Parsed) -> None:
     if options.has("topic"):
         partitions = partitions_of(cluster, options.values("topic"))
     else:
-        partitions = [(o.topic, o.partition) for o in _offsets(cluster, name)]
+        partitions = [(o.topic, o.partition) for o in start_offsets(cluster, name)]
     check_partitions(cluster, partitions)
     offsets = planned(cluster, options, name, partitions, None, None) or {}
     if options.has("execute"):
-        _alter(cluster, name, offsets)
+        alter_start_offsets(cluster, name, offsets)
     print_json(plan_as_json({name: offsets})) if options.has("json") else print_plan({name: offsets})
-
-
-def _alter(cluster: Cluster, name: str, offsets: dict[TopicPartition, int]) -> None:
-    coordinator_of(cluster, name, "alterShareGroupOffsets")
-    topics = [
-        AlterShareGroupOffsetsRequestTopic(
-            topic, [AlterShareGroupOffsetsRequestPartition(index, offsets[topic, index]) for _, index in those]
-        )
-        for topic, those in group_by(offsets, lambda at: at[0]).items()
-    ]
-    request = AlterShareGroupOffsetsRequest(name, topics)
-    answer = cluster.ask_coordinator(name, request, lambda answer: int(answer.error_code))
-    check(answer.error_code, answer.error_message)
-    for topic in answer.responses:
-        for p in topic.partitions:
-            check(p.error_code, p.error_message)
 
 
 def _delete(cluster: Cluster, options: Parsed) -> None:
