@@ -11,7 +11,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from confluent_kafka import Producer
 
@@ -43,8 +43,8 @@ class Answer:
 class Console:
     """Be a running console; a context manager."""
 
-    def __init__(self, *options: str) -> None:
-        self._options = options
+    def __init__(self, *options: str, stderr: IO[str] | None = None) -> None:
+        self._options, self._stderr = options, stderr
         self.port = 0
         self.cookie: str | None = None
         self.headers: dict[str, str] = {}
@@ -52,7 +52,7 @@ class Console:
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "barnabas", "console", "--listen", "127.0.0.1:0", *self._options],
-            stdout=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, stderr=self._stderr, text=True,
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

@@ -47,10 +47,23 @@ def test_values_of_configurations_survive_the_script() -> None:
     (Reset("duration", "PT1H"), ["--by-duration", "PT1H"]),
 ])
 def test_resets(to: Reset, words: list[str]) -> None:
-    line = COMMANDS.reset_offsets("g h", [("t", [0, 2]), ("u", None)], to)
+    line = COMMANDS.reset_offsets("g h", [("t", [0, 2]), ("u", None)], to, "classic")
     assert line[5:] == [
         "--group", "g h", "--reset-offsets", *words, "--topic", "t:0,2", "--topic", "u", "--execute"
     ]
+
+
+def test_other_kinds_of_groups_have_scripts_of_their_own() -> None:
+    start = Reset("earliest")
+    assert COMMANDS.reset_offsets("g", [("t", [1])], start, "share")[0] == "kafka-share-groups"
+    streams = COMMANDS.reset_offsets("g", [("t", [1])], start, "streams")
+    assert (streams[0], streams[-3:]) == ("kafka-streams-groups", ["--input-topic", "t:1", "--execute"])
+    assert COMMANDS.delete_group("g", "consumer").startswith("kafka-consumer-groups ")
+    assert COMMANDS.delete_group("g", "streams").startswith("kafka-streams-groups ")
+    assert COMMANDS.delete_offsets("g", ["t"], "streams").endswith("--delete-offsets --group g --input-topic t")
+    for kind in ("shift", "offset", "duration", "current"):
+        with pytest.raises(BadRequest, match="earliest, latest, time"):
+            COMMANDS.reset_offsets("g", [("t", None)], Reset(kind, "1"), "share")
 
 
 @pytest.mark.parametrize("to", [
@@ -59,7 +72,7 @@ def test_resets(to: Reset, words: list[str]) -> None:
 ])
 def test_goals_that_are_none(to: Reset) -> None:
     with pytest.raises(BadRequest):
-        COMMANDS.reset_offsets("g", [("t", None)], to)
+        COMMANDS.reset_offsets("g", [("t", None)], to, "classic")
 
 
 def test_moments() -> None:

@@ -137,11 +137,11 @@ def test_avro_with_a_header_and_without(tmp_path: Path) -> None:
 @relaxed
 @given(st.binary(max_size=60))
 def test_foreign_bytes_with_a_schema_are_no_error(raw: bytes) -> None:
+    from barnabas.console.avro import avro
     from barnabas.console.parts import Undecodable
-    from barnabas.console.schemas import avro
 
     with contextlib.suppress(Undecodable):
-        avro("orders", json.dumps(SCHEMA)).decode(raw)
+        avro("orders", [json.dumps(SCHEMA)]).decode(raw)
 
 
 def test_protobuf_by_its_descriptors(tmp_path: Path) -> None:

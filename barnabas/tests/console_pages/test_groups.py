@@ -86,7 +86,7 @@ def test_a_group_with_members_says_why_it_cannot_be_reset(page: Any, console: Co
         expect(page.locator("li")).to_contain_text("busy: 0, 1, 2")
         button = page.get_by_role("button", name="Reset offsets")
         expect(button).to_have_attribute("aria-disabled", "true")
-        expect(button).to_have_attribute("title", "The group has 1 member: stop the consumers first.")
+        expect(button).to_have_attribute("title", "The group has 1 member: stop it first.")
         button.click(force=True)
         expect(page.get_by_role("dialog")).to_have_count(0)
     finally:

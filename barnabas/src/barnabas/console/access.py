@@ -18,10 +18,9 @@ from barnabas.protocol.messages.delete_acls import DeleteAclsFilter, DeleteAclsR
 from barnabas.protocol.messages.describe_acls import DescribeAclsRequest
 from barnabas.protocol.messages.describe_client_quotas import DescribeClientQuotasRequest
 from barnabas.protocol.messages.describe_user_scram_credentials import DescribeUserScramCredentialsRequest
-from barnabas.tools import config_quotas
+from barnabas.tools import acl_names, config_quotas
 from barnabas.tools.cluster import Cluster
 from barnabas.tools.errors import AnswerError, check
-from barnabas.tools.scripts import acls as script
 
 _ANY: Final = 1
 _MECHANISMS: Final = {1: "SCRAM-SHA-256", 2: "SCRAM-SHA-512"}
@@ -83,9 +82,9 @@ def list_acls(cluster: Cluster) -> list[Acl]:
     return sorted(
         (
             Acl(
-                _name(script._TYPES, r.resource_type), r.resource_name, _name(script._PATTERNS, r.pattern_type),
-                a.principal, a.host, _name(script._CONSTANTS, a.operation),
-                _name(script._PERMISSIONS, a.permission_type),
+                _name(acl_names.TYPES, r.resource_type), r.resource_name, _name(acl_names.PATTERNS, r.pattern_type),
+                a.principal, a.host, _name(acl_names.CONSTANTS, a.operation),
+                _name(acl_names.PERMISSIONS, a.permission_type),
             )
             for r in answer.resources for a in r.acls
         ),
@@ -123,7 +122,7 @@ def acl_command(commands: Commands, acl: Acl, action: str) -> str:
     force = ["--force"] if action == "--remove" else []
     return commands.line(
         "kafka-acls", action, f"--{verb}-principal", acl.principal, f"--{verb}-host", acl.host, "--operation",
-        script._OPERATIONS[operation], *resource, *pattern, *force,
+        acl_names.OPERATIONS[operation], *resource, *pattern, *force,
     )
 
 
@@ -134,8 +133,10 @@ def _name(names: Sequence[str], number: int) -> str:
 def _numbers(acl: Acl) -> tuple[int, int, int, int]:
     found = []
     for word, names, what, least in (
-        (acl.resource_type, script._TYPES, "resourceType", 2), (acl.pattern_type, script._PATTERNS, "patternType", 3),
-        (acl.operation, script._CONSTANTS, "operation", 2), (acl.permission, script._PERMISSIONS, "permission", 2),
+        (acl.resource_type, acl_names.TYPES, "resourceType", 2),
+        (acl.pattern_type, acl_names.PATTERNS, "patternType", 3),
+        (acl.operation, acl_names.CONSTANTS, "operation", 2),
+        (acl.permission, acl_names.PERMISSIONS, "permission", 2),
     ):
         if word.upper() not in names[least:]:
             raise BadRequest(f"{what}: expected one of {', '.join(names[least:])}, not {word[:40]!r}")

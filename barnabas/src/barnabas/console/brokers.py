@@ -11,7 +11,7 @@ from barnabas.protocol.errors import BarnabasError
 from barnabas.protocol.messages.describe_log_dirs import DescribeLogDirsRequest
 from barnabas.tools.cluster import Cluster
 from barnabas.tools.errors import ClientError
-from barnabas.tools.scripts.metadata_quorum import _quorum as describe_quorum
+from barnabas.tools.quorum import describe_quorum
 
 
 class LogDirectory(msgspec.Struct, frozen=True, rename="camel"):
@@ -67,9 +67,12 @@ def describe(cluster: Cluster) -> Brokers:
             b.node_id, b.host, b.port, b.rack, leaders.get(b.node_id, 0), replicas.get(b.node_id, 0), size,
             folders or [], None, error,
         ))
+    quorum = _quorum(cluster)
+    controller = answer.controller_id  # with a quorum, Apache Kafka names any broker here
+    if quorum is not None:
+        controller = quorum["leader"]
     return Brokers(
-        answer.cluster_id, answer.controller_id if answer.controller_id >= 0 else None, rows, _quorum(cluster),
-        _features(cluster),
+        answer.cluster_id, controller if controller >= 0 else None, rows, quorum, _features(cluster)
     )
 
 

@@ -2,13 +2,16 @@
 
 A client is lent to one thread at a time. One whose cluster could not be reached is closed, so that the next question
 opens another: a broker that comes back is found again. Whether a cluster is up is asked once at a time, however many
-pages want to know.
+pages want to know; of one that was down the last known state is told while it is asked. The log has a line when a
+cluster goes down, and one when it answers again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -21,13 +24,16 @@ from barnabas.protocol.api import Key
 from barnabas.protocol.errors import BarnabasError
 from barnabas.protocol.messages.metadata import MetadataRequest
 from barnabas.tools.cluster import Cluster, Unreachable
-from barnabas.tools.errors import AnswerError, ClientError
+from barnabas.tools.errors import AnswerError
 
 _THREADS: Final = 6
 _IDLE: Final = 3
 _PATIENCE: Final = 1.5
 STATE_SECONDS: Final = 2.0
 """Seconds that a cluster has to say that it is up."""
+KNOWN_SECONDS: Final = 0.3
+"""The same for one that was down when it was asked last."""
+_LOG: Final = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -54,7 +60,8 @@ class ClusterState(msgspec.Struct, frozen=True, rename="camel"):
     state: str
     message: str
     read_only: bool
-    controller: int | None = None
+    command_config: str | None
+    """The property file it is reached with: the page's command lines name it."""
     brokers: int = 0
     cluster_id: str | None = None
     supports: Supports | None = None
@@ -70,7 +77,10 @@ class KafkaCluster:
         self._threads = ThreadPoolExecutor(_THREADS, f"kafka-{settings.name}")
         self._idle: list[Cluster] = []
         self._lock = threading.Lock()
-        self._asking: asyncio.Task[ClusterState] | None = None
+        self._troubles = 0
+        self._down_since: float | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._known: ClusterState | None = None
         self._closed = False
 
     def close(self) -> None:
@@ -92,16 +102,19 @@ class KafkaCluster:
         with self._lock:
             client = self._idle.pop() if self._idle else None
         if client is None:
-            client = Cluster(self.settings.client(), patience=_PATIENCE)
+            client = Cluster(self.settings.client(), patience=_PATIENCE, told=self._is_down)
         keeps = False
+        troubles = self._troubles
         try:
             found = work(client, *arguments, **named)
             keeps = True
             return found
-        except ClientError as e:
-            keeps = isinstance(e, AnswerError)
+        except AnswerError:
+            keeps = True
             raise
         finally:
+            if keeps and self._troubles == troubles:  # work may have made the best of a cluster that is down
+                self._is_up()
             self._return(client if keeps else None, client)
 
     def _return(self, kept: Cluster | None, client: Cluster) -> None:
@@ -112,31 +125,48 @@ class KafkaCluster:
                     return
         client.close()
 
-    async def state(self) -> ClusterState:
-        """Say how the cluster is, within `STATE_SECONDS`. Raises nothing."""
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._state())
-        try:
-            return await asyncio.wait_for(asyncio.shield(self._asking), STATE_SECONDS)
-        except TimeoutError:
-            return self._down(f"no answer within {STATE_SECONDS:.0f} s")
+    def _is_down(self, why: str) -> None:
+        with self._lock:
+            self._troubles += 1
+            if self._down_since is not None:
+                return
+            self._down_since = time.monotonic()
+        _LOG.warning("cluster %s is down: %s", self.name, why)
 
-    async def _state(self) -> ClusterState:
+    def _is_up(self) -> None:
+        with self._lock:
+            since, self._down_since = self._down_since, None
+        if since is not None:
+            _LOG.warning("cluster %s answers again, after %.0f s", self.name, time.monotonic() - since)
+
+    async def state(self) -> ClusterState:
+        """Say how the cluster is, within `STATE_SECONDS`; if it was down, within `KNOWN_SECONDS`. Raises nothing."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._learn())
+        was_down = self._known is not None and self._known.state == "down"
+        done, _ = await asyncio.wait({self._asking}, timeout=KNOWN_SECONDS if was_down else STATE_SECONDS)
+        if self._known is None or not (done or was_down):
+            self._known = self._down(f"no answer within {STATE_SECONDS:.0f} s")
+        return self._known
+
+    async def _learn(self) -> None:
         try:
-            return await self.ask(self._up)
+            self._known = await self.ask(self._up)
         except Unreachable:
-            return self._down(f"no broker can be reached at {self.settings.bootstrap}")
+            self._known = self._down(f"no broker can be reached at {self.settings.bootstrap}")
         except BarnabasError as e:
-            return self._down(str(e))
+            self._known = self._down(str(e))
 
     def _down(self, message: str) -> ClusterState:
-        return ClusterState(self.name, self.settings.bootstrap, "down", message, self._read_only)
+        return ClusterState(
+            self.name, self.settings.bootstrap, "down", message, self._read_only, self.settings.config_file
+        )
 
     def _up(self, client: Cluster) -> ClusterState:
         answer = client.ask(MetadataRequest([], False))
         return ClusterState(
-            self.name, self.settings.bootstrap, "up", "", self._read_only,
-            answer.controller_id if answer.controller_id >= 0 else None, len(answer.brokers), answer.cluster_id,
+            self.name, self.settings.bootstrap, "up", "", self._read_only, self.settings.config_file,
+            len(answer.brokers), answer.cluster_id,
             Supports(
                 share_groups=client.supports(Key.SHARE_GROUP_DESCRIBE),
                 consumer_groups848=client.supports(Key.CONSUMER_GROUP_DESCRIBE),

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
-import signal
+import logging
 import socket
 import sys
-import threading
-from typing import Any, Final
+from typing import Any
 
 from barnabas.console.settings import add_arguments, read
 from barnabas.protocol.errors import BarnabasError
 
 __all__ = ["add_arguments", "run"]
-_GRACE: Final = 3.0
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -22,6 +19,7 @@ def run(parsed: argparse.Namespace) -> int:
     import uvicorn
 
     from barnabas.console.app import application
+    from barnabas.console.serving import Server
 
     try:
         settings = read(parsed)
@@ -34,11 +32,9 @@ def run(parsed: argparse.Namespace) -> int:
         app, log_level="warning", access_log=False, server_header=False, ws="none", http="h11", loop="asyncio",
         timeout_graceful_shutdown=1, proxy_headers=False,
     )
-    server = uvicorn.Server(config)
-    if parsed.end_with_stdin:
-        # Ctrl-C reaches the whole group of processes: this one ends when the broker, which has its stdin, says so.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        threading.Thread(target=_await_parent, args=(server,), name="parent", daemon=True).start()
+    logging.basicConfig(format="[%(asctime)s] %(levelname)s %(message)s")
+    server = Server(config, after_stdin=parsed.end_with_stdin)
+    server.heed()  # before the line that others wait for
     port = listening[0].getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     names = ", ".join(f"{cluster.name} ({cluster.bootstrap})" for cluster in settings.clusters)
@@ -76,15 +72,3 @@ def _listen(host: str, port: int) -> list[socket.socket]:
             one.close()
         raise
     return found
-
-
-def _await_parent(server: Any) -> None:
-    """Wait until the pipe on stdin ends: then the process that holds it has stopped, or was killed."""
-    try:
-        while os.read(0, 4096):
-            pass
-    except OSError:
-        pass
-    server.should_exit = True
-    threading.Event().wait(_GRACE)
-    os._exit(0)

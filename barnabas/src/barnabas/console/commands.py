@@ -18,6 +18,7 @@ from barnabas.console.errors import BadRequest
 
 _UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN: Final = re.compile(r"[^\[\]\r\n\\]*\S|\S")
+_SHARE_GOALS: Final = ("earliest", "latest", "time")
 _DURATION: Final = re.compile(r"[-+]?P[0-9DTHMS.,+-]+", re.IGNORECASE)
 
 
@@ -91,21 +92,35 @@ class Commands(msgspec.Struct, frozen=True):
 
     # --- groups ---------------------------------------------------------------------------------------------
 
-    def reset_offsets(self, group: str, topics: Iterable[tuple[str, Sequence[int] | None]], to: Reset) -> list[str]:
+    def reset_offsets(
+        self, group: str, topics: Iterable[tuple[str, Sequence[int] | None]], to: Reset, kind: str
+    ) -> list[str]:
         """Return the words of what sets offsets of a group. Raises `BadRequest` for a goal that is none."""
+        if kind == "share" and to.kind not in _SHARE_GOALS:
+            raise BadRequest(f"{group} is a share group: its goals are {', '.join(_SHARE_GOALS)}")
         words = ["--group", group, "--reset-offsets", *_goal(to)]
         for topic, partitions in topics:
-            words += ["--topic", topic if partitions is None else f"{topic}:{','.join(map(str, partitions))}"]
-        return self.words("kafka-consumer-groups", *words, "--execute")
+            words += [
+                _topic_option(kind), topic if partitions is None else f"{topic}:{','.join(map(str, partitions))}"
+            ]
+        return self.words(_group_script(kind), *words, "--execute")
 
-    def delete_group(self, group: str, *, share: bool) -> str:
+    def delete_group(self, group: str, kind: str) -> str:
         """Return what deletes a group."""
-        return self.line("kafka-share-groups" if share else "kafka-consumer-groups", "--delete", "--group", group)
+        return self.line(_group_script(kind), "--delete", "--group", group)
 
-    def delete_offsets(self, group: str, topics: Iterable[str]) -> str:
+    def delete_offsets(self, group: str, topics: Iterable[str], kind: str) -> str:
         """Return what deletes the offsets that a group committed for topics."""
-        words = [word for topic in topics for word in ("--topic", topic)]
-        return self.line("kafka-consumer-groups", "--delete-offsets", "--group", group, *words)
+        words = [word for topic in topics for word in (_topic_option(kind), topic)]
+        return self.line(_group_script(kind), "--delete-offsets", "--group", group, *words)
+
+
+def _group_script(kind: str) -> str:
+    return f"kafka-{kind}-groups" if kind in ("share", "streams") else "kafka-consumer-groups"
+
+
+def _topic_option(kind: str) -> str:
+    return "--input-topic" if kind == "streams" else "--topic"
 
 
 def literal(topic: str) -> str:

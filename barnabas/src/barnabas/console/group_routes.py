@@ -94,11 +94,11 @@ class GroupRoutes:
         """Delete a group."""
         cluster, group = self._of(request)
         kind = await cluster.ask(groups.delete, group)
-        return answer({"command": commands_of(cluster).delete_group(group, share=kind == "share")})
+        return answer({"command": commands_of(cluster).delete_group(group, kind)})
 
     async def forget(self, request: Request) -> Response:
         """Delete committed offsets."""
         cluster, group = self._of(request)
         topics = (await read_body(request, Topics)).topics
-        await cluster.ask(groups.forget, group, topics)
-        return answer({"command": commands_of(cluster).delete_offsets(group, topics)})
+        kind = await cluster.ask(groups.forget, group, topics)
+        return answer({"command": commands_of(cluster).delete_offsets(group, topics, kind)})

@@ -1,8 +1,8 @@
 """List, describe, reset and delete groups. Functions that take a client block: they run in threads.
 
-A reset is done by the options of kafka-consumer-groups, parsed from the command that the page shows: what is previewed,
-what is done and what that command does come from the same functions. Share groups are described; they are reset with
-kafka-share-groups.
+A reset is done by the options of the command that the page shows, parsed from it: what is previewed, what is done and
+what that command does come from the same functions. The scripts for groups of consumers, share groups and streams
+groups name these options alike.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from barnabas.console.topics import bounds
 from barnabas.protocol.error_texts import text_of
 from barnabas.protocol.errors import ErrorCode
 from barnabas.protocol.messages.describe_groups import DescribeGroupsRequest
+from barnabas.protocol.messages.streams_group_describe import StreamsGroupDescribeRequest
 from barnabas.tools.cluster import Cluster
 from barnabas.tools.consumer_group_options import OPTIONS
-from barnabas.tools.errors import AnswerError, ClientError, ToolError
+from barnabas.tools.errors import AnswerError, ClientError, ToolError, check
 from barnabas.tools.group_admin import (
     CLASSIC,
+    STREAMS,
     Committed,
     Group,
     Member,
@@ -38,8 +40,10 @@ from barnabas.tools.offset_deletion import delete_of_topics
 from barnabas.tools.offsets import LATEST, FoundOffset, list_offsets
 from barnabas.tools.options import parse
 from barnabas.tools.reset_offsets import check_partitions, partitions_of, planned
-from barnabas.tools.scripts.share_groups import _describe_group as describe_share_group
-from barnabas.tools.scripts.share_groups import _offsets as share_offsets
+from barnabas.tools.share_group_admin import alter_start_offsets as alter_share_offsets
+from barnabas.tools.share_group_admin import describe_share_group
+from barnabas.tools.share_group_admin import start_offsets as share_offsets
+from barnabas.tools.streams_group_options import OPTIONS as STREAMS_OPTIONS
 
 SUMMARIES: Final = 100
 """Groups of one summary at most."""
@@ -107,6 +111,8 @@ def _described(cluster: Cluster, name: str, kind: str | None = None) -> Group:
         kind = next((g.type for g in list_all(cluster) if g.id == name), "")
     if kind == "share":
         return describe_share_group(cluster, name)
+    if kind == "streams":
+        return _streams_group(cluster, name)
     try:
         return describe_consumer_group(cluster, name)
     except ToolError:  # of another protocol, Kafka Connect's for one: its assignments are its own
@@ -116,6 +122,34 @@ def _described(cluster: Cluster, name: str, kind: str | None = None) -> Group:
         members = [Member(m.member_id, m.group_instance_id, m.client_id, m.client_host, []) for m in answer.members]
         coordinator = coordinator_of(cluster, name, "describeClassicGroups")
         return Group(name, CLASSIC, answer.group_state, answer.protocol_data, members, coordinator)
+
+
+def _streams_group(cluster: Cluster, name: str) -> Group:
+    """Describe a streams group (KIP-1071); a member is assigned what its active tasks read. Raises `ClientError`."""
+    coordinator = coordinator_of(cluster, name, "describeStreamsGroups")
+    answer = cluster.ask_coordinator(
+        name, StreamsGroupDescribeRequest([name]), lambda answer: int(answer.groups[0].error_code)
+    ).groups[0]
+    check(answer.error_code, answer.error_message)
+    parts = (answer.topology.subtopologies or ()) if answer.topology else ()
+    topics = {
+        part.subtopology_id: [*part.source_topics, *(topic.name for topic in part.repartition_source_topics)]
+        for part in parts
+    }
+    wanted = sorted({topic for those in topics.values() for topic in those})
+    counts = {topic.name: len(topic.partitions) for topic in cluster.metadata(wanted).topics} if wanted else {}
+    members = [
+        Member(
+            m.member_id, m.instance_id, m.client_id, m.client_host,
+            [
+                (topic, index) for task in (m.assignment.active_tasks if m.assignment else ())
+                for topic in topics.get(task.subtopology_id, ()) for index in task.partitions
+                if index < counts.get(topic, 0)  # a task has the number of its topic with the most partitions
+            ],
+        )
+        for m in sorted(answer.members, key=lambda m: str(m.member_id))
+    ]
+    return Group(name, STREAMS, answer.group_state, "streams", members, coordinator)
 
 
 def summaries(cluster: Cluster, names: Sequence[str]) -> dict[str, GroupSummary]:
@@ -168,10 +202,11 @@ def detail(cluster: Cluster, name: str) -> GroupDetail:
         raise NotFound(f"there is no group {name}")
     group = _described(cluster, name, row.type)
     owners = {at: m.member_id for m in group.members for at in m.assignment}
-    if row.type == "share":
-        known = {
-            (o.topic, o.partition): Committed(o.start) for o in share_offsets(cluster, name) if o.start is not None
-        }
+    lags: dict[TopicPartition, int] = {}
+    if row.type == "share":  # records behind the start may be done already: its coordinator knows the lag
+        starts = {(o.topic, o.partition): o for o in share_offsets(cluster, name)}
+        known = {at: Committed(o.start) for at, o in starts.items() if o.start is not None}
+        lags = {at: o.lag for at, o in starts.items() if o.lag is not None}
     else:
         known = committed_offsets(cluster, name)
     return GroupDetail(
@@ -183,7 +218,7 @@ def detail(cluster: Cluster, name: str) -> GroupDetail:
             }
             for m in group.members
         ],
-        _offset_rows(cluster, known, owners),
+        _offset_rows(cluster, known, owners, lags),
     )
 
 
@@ -195,7 +230,8 @@ def _by_topic(partitions: Sequence[TopicPartition]) -> list[dict[str, Any]]:
 
 
 def _offset_rows(
-    cluster: Cluster, known: Mapping[TopicPartition, Committed], owners: Mapping[TopicPartition, str]
+    cluster: Cluster, known: Mapping[TopicPartition, Committed], owners: Mapping[TopicPartition, str],
+    lags: Mapping[TopicPartition, int],
 ) -> list[OffsetRow]:
     everything = sorted({*known, *owners})
     begins, ends = bounds(cluster, everything)
@@ -205,7 +241,7 @@ def _offset_rows(
         error = next((str(one) for one in (begin, end) if isinstance(one, AnswerError)), None)
         lag = None
         if committed is not None and isinstance(end, FoundOffset):
-            lag = str(max(0, end.offset - committed.offset))
+            lag = str(lags.get(at, max(0, end.offset - committed.offset)))
         rows.append(OffsetRow(
             *at, str(committed.offset) if committed else None,
             str(begin.offset) if isinstance(begin, FoundOffset) else None,
@@ -228,16 +264,19 @@ def reset(
     """
     if not topics:
         raise BadRequest("topics: which ones?")
-    words = commands.reset_offsets(name, topics, to)
     kind = next((g.type for g in list_all(cluster) if g.id == name), "")
-    if kind == "share":
-        raise BadRequest(f"{name} is a share group: reset it with kafka-share-groups --reset-offsets")
+    words = commands.reset_offsets(name, topics, to, kind)
     if kind:
         _refuse_members(_described(cluster, name, kind))
-    options = parse(OPTIONS, words[1:])
-    partitions = partitions_of(cluster, options.values("topic"))
+    options = parse(STREAMS_OPTIONS if kind == "streams" else OPTIONS, words[1:])
+    partitions = partitions_of(cluster, options.values("input-topic" if kind == "streams" else "topic"))
     check_partitions(cluster, partitions)
-    current = {at: known.offset for at, known in committed_offsets(cluster, name).items()} if kind else {}
+    if kind == "share":
+        current = {(o.topic, o.partition): o.start for o in share_offsets(cluster, name) if o.start is not None}
+    else:
+        current = {at: known.offset for at, known in committed_offsets(cluster, name).items()} if kind else {}
+    if kind == "streams" and (strange := [at for at in partitions if at not in current]):
+        raise BadRequest(f"{name} has committed nothing for {strange[0][0]}-{strange[0][1]}")
     after = planned(cluster, options, name, partitions, current, None)
     assert after is not None
     begins, ends = bounds(cluster, after)
@@ -254,7 +293,8 @@ def reset(
             "after": str(after[at]), "begin": str(begin.offset), "end": str(end.offset),
         })
     if not preview:
-        commit_offsets(cluster, name, after)
+        set_offsets = alter_share_offsets if kind == "share" else commit_offsets
+        set_offsets(cluster, name, after)
     return rows, words
 
 
@@ -279,11 +319,15 @@ def delete(cluster: Cluster, name: str) -> str:
     return kind
 
 
-def forget(cluster: Cluster, name: str, topics: Sequence[str]) -> None:
-    """Delete what a group has committed for topics. Raises `BadRequest`, `ClientError`."""
+def forget(cluster: Cluster, name: str, topics: Sequence[str]) -> str:
+    """Delete what a group has committed for topics; return its type. Raises `BadRequest`, `ClientError`."""
     if not topics:
         raise BadRequest("topics: which ones?")
+    kind = next((g.type for g in list_all(cluster) if g.id == name), "")
+    if kind == "share":
+        raise BadRequest(f"{name} is a share group: kafka-share-groups --delete-offsets makes it forget topics")
     code, results = delete_of_topics(cluster, name, topics)
     wrong = next((f"{topic}-{index}" for (topic, index), one in results.items() if one), name)
     if code:
         raise AnswerError(code, f"{wrong}: {text_of(code)}")
+    return kind

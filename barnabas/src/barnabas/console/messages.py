@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -171,63 +170,45 @@ class Record(msgspec.Struct, frozen=True):
     timestamp: int | None = None
 
 
-class Producers:
-    """Keep a producer for each cluster, made when something is written first. Safe to be used by several threads."""
+def write(cluster: KafkaCluster, topic: str, record: Record) -> dict[str, Any]:
+    """Write a record and return where it stands. Raises `BadRequest`, `NotFound`, `Unreachable`, `Refused`.
 
-    def __init__(self) -> None:
-        self._made: dict[str, Any] = {}
-        self._lock = threading.Lock()
+    The producer lives for this record alone: one that is kept goes on asking for its topics, and a broker that creates
+    topics by itself then makes those again that were deleted since.
+    """
+    from confluent_kafka import KafkaException, Producer
 
-    def _of(self, cluster: KafkaCluster) -> Any:
-        with self._lock:
-            if cluster.name not in self._made:
-                from confluent_kafka import Producer
-
-                config = librdkafka_config(cluster.settings.records(), **_PRODUCER)
-                self._made[cluster.name] = Producer(config)
-            return self._made[cluster.name]
-
-    def write(self, cluster: KafkaCluster, topic: str, record: Record) -> dict[str, Any]:
-        """Write a record and return where it stands. Raises `BadRequest`, `NotFound`, `Unreachable`, `Refused`."""
-        from confluent_kafka import KafkaException
-
-        described = cluster.call(partitions_of, topic)
-        if record.partition is not None and not 0 <= record.partition < len(described.partitions):
-            raise NotFound(f"{topic} has no partition {record.partition}")
-        done: list[tuple[Any, Any]] = []
-        more: dict[str, Any] = {}
-        if record.partition is not None:
-            more["partition"] = record.partition
-        if record.timestamp is not None:
-            more["timestamp"] = record.timestamp
-        if record.headers:
-            more["headers"] = record.headers
-        producer = self._of(cluster)
-        told: Callable[[Any, Any], None] = lambda error, message: done.append((error, message))  # noqa: E731
-        try:
-            producer.produce(topic, record.value, record.key, on_delivery=told, **more)
-        except (KafkaException, BufferError, ValueError, TypeError) as e:
-            raise BadRequest(f"this record cannot be written: {e}") from None
-        deadline = time.monotonic() + _DELIVERY_MS / 1000 + 5
-        while not done and time.monotonic() < deadline:
-            producer.poll(0.1)
-        if not done:
-            raise Unreachable("the cluster did not say what became of the record: it may or may not be there")
-        error, message = done[0]
-        if error is not None:
-            if error.code() in _AWAY:
-                raise Unreachable(f"{error.str()}: the record may or may not be there")
-            raise Refused(error.str(), _name(error))
-        return {
-            "partition": message.partition(), "offset": str(message.offset()), "timestamp": str(message.timestamp()[1])
-        }
-
-    def close(self) -> None:
-        """Send what is left and give the producers back."""
-        with self._lock:
-            made, self._made = self._made, {}
-        for producer in made.values():
-            producer.flush(1)
+    described = cluster.call(partitions_of, topic)
+    if record.partition is not None and not 0 <= record.partition < len(described.partitions):
+        raise NotFound(f"{topic} has no partition {record.partition}")
+    done: list[tuple[Any, Any]] = []
+    more: dict[str, Any] = {}
+    if record.partition is not None:
+        more["partition"] = record.partition
+    if record.timestamp is not None:
+        more["timestamp"] = record.timestamp
+    if record.headers:
+        more["headers"] = record.headers
+    producer = Producer(librdkafka_config(cluster.settings.records(), **_PRODUCER))
+    told: Callable[[Any, Any], None] = lambda error, message: done.append((error, message))  # noqa: E731
+    try:
+        producer.produce(topic, record.value, record.key, on_delivery=told, **more)
+    except (KafkaException, BufferError, ValueError, TypeError) as e:
+        raise BadRequest(f"this record cannot be written: {e}") from None
+    deadline = time.monotonic() + _DELIVERY_MS / 1000 + 5
+    while not done and time.monotonic() < deadline:
+        producer.poll(0.1)
+    if not done:
+        producer.purge()
+        raise Unreachable("the cluster did not say what became of the record: it may or may not be there")
+    error, message = done[0]
+    if error is not None:
+        if error.code() in _AWAY:
+            raise Unreachable(f"{error.str()}: the record may or may not be there")
+        raise Refused(error.str(), _name(error))
+    return {
+        "partition": message.partition(), "offset": str(message.offset()), "timestamp": str(message.timestamp()[1])
+    }
 
 
 def _name(error: Any) -> str:

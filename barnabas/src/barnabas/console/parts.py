@@ -12,15 +12,21 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
-from barnabas.console import exact
+from barnabas.console import exact, messagepack
 from barnabas.protocol.errors import BarnabasError
 
 Kind = Literal["null", "text", "json", "avro", "protobuf", "msgpack", "bytes"]
 FORMATS: Final = ("auto", "string", "json", "avro", "protobuf", "msgpack", "int32", "int64", "hex")
 """What may be asked for."""
+MOST_VALUES: Final = 250_000
+"""Values that are decoded of a part at most: each takes memory and time, whatever its bytes."""
 _MAGIC: Final = 0
 _HEADER: Final = 5
+#: bytes from which on MessagePack is looked through before it is decoded
+_LARGE: Final = 256 * 1024
 _ARRAYS: Final = (0x5B, 0x7B)
+#: what stands before values of JSON
+_BEGINNINGS: Final = ",[{"
 _SPACE: Final = b" \t\r\n"
 
 
@@ -31,11 +37,11 @@ class Undecodable(BarnabasError):
 class Schema(Protocol):
     """Decode what was written with one schema."""
 
-    kind: Literal["avro", "protobuf"]
+    kind: Literal["avro", "protobuf", "json"]
     name: str
 
     def decode(self, raw: bytes) -> Any:
-        """Return what the bytes hold. Raises `Undecodable`."""
+        """Return what the bytes hold; of JSON, their text. Raises `Undecodable`."""
 
 
 class Schemas(Protocol):
@@ -80,7 +86,10 @@ class Decoded(msgspec.Struct):
         """Return the value for a filter: objects, lists, exact numbers, texts. Raises `ValueError`."""
         if self.value is msgspec.UNSET:
             if self.kind == "json":
-                self.value = exact.read(self.text or "")
+                text = self.text or ""
+                if len(text) > MOST_VALUES and sum(map(text.count, _BEGINNINGS)) > MOST_VALUES:
+                    raise ValueError(f"more than {MOST_VALUES:,} values are too many to be compared")
+                self.value = exact.read(text)
             else:
                 self.value = None if self.kind == "null" else self.raw if self.text is None else self.text
         return self.value
@@ -120,7 +129,7 @@ def _auto(raw: bytes, subject: str, schemas: Schemas | None) -> Decoded:
     error = None
     if schemas is not None:
         try:
-            if len(raw) >= _HEADER and raw[0] == _MAGIC and schemas.has_ids:
+            if _has_header(raw, schemas):
                 return _with_id(raw, schemas, None)
             if (schema := schemas.of_subject(subject)) is not None:
                 return _with_schema(raw, raw, schema)
@@ -145,6 +154,8 @@ def _string(raw: bytes, subject: str, schemas: Schemas | None) -> Decoded:
 
 
 def _json(raw: bytes, subject: str, schemas: Schemas | None) -> Decoded:
+    if schemas is not None and _has_header(raw, schemas):
+        return _with_id(raw, schemas, "json")
     found = _string(raw, subject, schemas)
     if not exact.is_json(raw):
         return Decoded("text", raw, found.text, "not JSON")
@@ -155,7 +166,7 @@ def _schema_of(kind: Literal["avro", "protobuf"]) -> Callable[[bytes, str, Schem
     def decode_with(raw: bytes, subject: str, schemas: Schemas | None) -> Decoded:
         if schemas is None:
             raise Undecodable(f"no schemas: start the console with --schema-registry or --schemas to read {kind}")
-        if len(raw) >= _HEADER and raw[0] == _MAGIC and schemas.has_ids:
+        if _has_header(raw, schemas):
             return _with_id(raw, schemas, kind)
         schema = schemas.of_subject(subject)
         if schema is None:
@@ -164,6 +175,10 @@ def _schema_of(kind: Literal["avro", "protobuf"]) -> Callable[[bytes, str, Schem
         return _with_schema(raw, raw, schema)
 
     return decode_with
+
+
+def _has_header(raw: bytes, schemas: Schemas) -> bool:
+    return len(raw) >= _HEADER and raw[0] == _MAGIC and schemas.has_ids
 
 
 def _with_id(raw: bytes, schemas: Schemas, kind: str | None) -> Decoded:
@@ -179,6 +194,8 @@ def _expect(schema: Schema, kind: str | None) -> None:
 
 def _with_schema(raw: bytes, body: bytes, schema: Schema) -> Decoded:
     value = schema.decode(body)
+    if schema.kind == "json":
+        return Decoded("json", raw, value, schema=schema.name)
     try:
         return Decoded(schema.kind, raw, exact.write(value), schema=schema.name, value=value)
     except ValueError as e:
@@ -186,6 +203,8 @@ def _with_schema(raw: bytes, body: bytes, schema: Schema) -> Decoded:
 
 
 def _msgpack(raw: bytes, subject: str, schemas: Schemas | None) -> Decoded:
+    if len(raw) > _LARGE and not messagepack.is_bounded(raw, MOST_VALUES):
+        raise Undecodable(f"MessagePack of more than {MOST_VALUES:,} values is too much to be shown")
     try:
         value = msgspec.msgpack.decode(raw, strict=False)
         return Decoded("msgpack", raw, exact.write(value), value=value)

@@ -75,13 +75,11 @@ class RecordRoutes:
     def __init__(self, clusters: Clusters, settings: ConsoleSettings, schemas: Schemas | None) -> None:
         self._clusters, self._settings, self._schemas = clusters, settings, schemas
         self.scans = Scans(settings.scans_at_once)
-        self._producers = messages.Producers()
         self._threads = ThreadPoolExecutor(4, "records")
 
     def close(self) -> None:
-        """Give threads and producers back."""
+        """Give threads back."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._producers.close()
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -212,5 +210,5 @@ class RecordRoutes:
         except UnicodeEncodeError:
             raise BadRequest("headers: a name is no text") from None
         loop = asyncio.get_running_loop()
-        done = await loop.run_in_executor(self._threads, self._producers.write, cluster, topic, record)
+        done = await loop.run_in_executor(self._threads, messages.write, cluster, topic, record)
         return answer(done, 201)

@@ -29,7 +29,7 @@ from barnabas.tools.describing import BROKER, DEFAULT_CONFIG, SOURCES, TOPIC, de
 from barnabas.tools.errors import AnswerError, ClientError, check
 from barnabas.tools.leaders import TopicPartition
 from barnabas.tools.offsets import EARLIEST, LATEST, FoundOffset, list_offsets
-from barnabas.tools.scripts.delete_records import delete_records
+from barnabas.tools.record_deletion import delete_records
 from barnabas.tools.texts import uuid_text
 
 SUMMARIES: Final = 200

@@ -1,7 +1,8 @@
 /** Words and command lines of ACLs and quotas. */
 
 import { quoted } from "../../../shared/text.ts";
-import type { Acl, Quota } from "./types.ts";
+import { script } from "./commands.ts";
+import type { Acl, Cluster, Quota } from "./types.ts";
 
 const RESOURCES: Record<string, string> = {
   topic: "--topic", group: "--group", cluster: "--cluster", transactional_id: "--transactional-id",
@@ -9,11 +10,11 @@ const RESOURCES: Record<string, string> = {
 };
 
 /** Return the kafka-acls command that adds or removes one rule. */
-export function aclCommand(bootstrap: string, acl: Acl, action: string): string {
+export function aclCommand(cluster: Cluster, acl: Acl, action: string): string {
   const kind = acl.resourceType.toLowerCase();
   const allow = acl.permission.toLowerCase() === "deny" ? "deny" : "allow";
   return [
-    "kafka-acls --bootstrap-server", quoted(bootstrap), action, `--${allow}-principal`, quoted(acl.principal),
+    script("kafka-acls", cluster), action, `--${allow}-principal`, quoted(acl.principal),
     `--${allow}-host`, quoted(acl.host), "--operation", quoted(acl.operation), RESOURCES[kind] ?? `--${kind}`,
     ...(kind === "cluster" ? [] : [quoted(acl.resourceName)]), "--resource-pattern-type", acl.patternType.toLowerCase(),
   ].join(" ");
@@ -25,10 +26,10 @@ export function entityText(entity: Quota["entity"]): string {
 }
 
 /** Return the kafka-configs command for an entity, without what it does. */
-export function entityCommand(bootstrap: string, entity: Quota["entity"]): string {
+export function entityCommand(cluster: Cluster, entity: Quota["entity"]): string {
   const TYPES: Record<string, string> = { user: "users", "client-id": "clients", ip: "ips" };
   const parts = entity.map(
     (one) => `--entity-type ${TYPES[one.type] ?? one.type} ${one.name === null ? "--entity-default" : `--entity-name ${quoted(one.name)}`}`,
   );
-  return `kafka-configs --bootstrap-server ${quoted(bootstrap)} --alter ${parts.join(" ")}`;
+  return `${script("kafka-configs", cluster)} --alter ${parts.join(" ")}`;
 }

@@ -11,9 +11,10 @@ export interface Session {
 export interface Cluster {
   name: string;
   bootstrap: string;
+  /** The property file that it is reached with. */
+  commandConfig: string | null;
   state: "up" | "down";
   message: string | null;
-  controller: number | null;
   brokers: number;
   clusterId: string | null;
   readOnly: boolean;
@@ -168,6 +169,7 @@ export interface Brokers {
     bytes: string | null;
     logDirs: { path: string; bytes: string | null; total: string | null; usable: string | null; error: string | null }[];
     version: string | null;
+    error: string | null;
   }[];
   quorum: {
     leader: number;
