@@ -32,6 +32,7 @@ bench: $(VENV)/.test
 	$(BIN)/python -m bench $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m bench.backtests)
 	$(if $(ARGS),,$(BIN)/python -m bench.platform)
+	$(if $(ARGS),,$(BIN)/python -m bench.pages)
 
 # A Debian without ensurepip cannot make environments: say what helps instead of a traceback.
 $(VENV)/.made:
