@@ -22,6 +22,7 @@ def test_a_life(closed: GatewayProcess, kafka: str) -> None:
     browser, other = closed.client("192.0.2.10", **{"User-Agent": "walk/1 " + "x" * 300}), closed.client("192.0.2.10")
     assert browser.who() == (401, "unauthorized")
     assert browser.get("me").headers["www-authenticate"] == "Bearer"
+    assert (browser.get("session").status_code, browser.get("session").json()) == (200, {"me": None})
 
     made = browser.register("Li.Lei")
     assert (made.status_code, made.json()) == (
@@ -31,6 +32,7 @@ def test_a_life(closed: GatewayProcess, kafka: str) -> None:
     assert re.fullmatch(r"barnabas_session=[\w-]{43}; HttpOnly; Max-Age=604800; Path=/; SameSite=strict", cookie)
     assert made.headers["cache-control"] == "no-store"
     assert browser.who() == (200, "li.lei")
+    assert browser.get("session").json() == {"me": made.json()}
     assert other.register("li.lei").status_code == 409
     assert (browser.get("users").status_code, browser.delete("users/li.lei").status_code) == (403, 403)
 
@@ -66,6 +68,9 @@ def test_a_life(closed: GatewayProcess, kafka: str) -> None:
     assert browser.delete("session").status_code == 204
     assert browser.who() == (401, "unauthorized")
     assert closed.client(Cookie=f"barnabas_session={stolen}").who() == (401, "unauthorized")
+    ended = closed.client(Cookie=f"barnabas_session={stolen}").get("session")
+    assert (ended.status_code, ended.json()) == (200, {"me": None})
+    assert "Max-Age=0" in ended.headers["set-cookie"]
     assert browser.delete("session").status_code == 204
     assert browser.sign_in("li.lei", "another one").status_code == 200
     assert browser.delete("me").status_code == 204

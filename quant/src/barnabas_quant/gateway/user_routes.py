@@ -37,6 +37,7 @@ from barnabas_quant.gateway.users import (
     NewPassword,
     PasswordChange,
     Registration,
+    SessionOf,
     SignIn,
     User,
     Users,
@@ -92,6 +93,7 @@ class UserRoutes:
             ("/api/v1/users", "GET", self.users),
             ("/api/v1/users/{user}", "DELETE", self.remove),
             ("/api/v1/users/{user}/password", "PUT", self.set_password),
+            ("/api/v1/session", "GET", self.session),
             ("/api/v1/session", "POST", self.sign_in),
             ("/api/v1/session", "DELETE", self.sign_out),
             ("/api/v1/me", "GET", self.me),
@@ -167,6 +169,17 @@ class UserRoutes:
             self._later(self._renew(account, given.password))
         await self._call(account)
         return self._signed_in(request, account, token)
+
+    async def session(self, request: Request) -> Response:
+        """Say who asks, or that it is nobody: a page asks so before anybody has signed in."""
+        try:
+            asking = await self._doorkeeper.identify(request)
+        except SessionEnded:
+            return _forget(private(SessionOf(me=None)))
+        response = private(SessionOf(me=None if asking is None else self._me(asking)))
+        if asking is not None and asking.token:  # the browser keeps it as long as Redis does
+            _set_cookie(request, response, asking.token)
+        return response
 
     async def sign_out(self, request: Request) -> Response:
         """End the session, if it is one."""
@@ -356,7 +369,10 @@ def _set_cookie(request: Request, response: Response, token: str) -> None:
 
 
 def _signed_out() -> Response:
-    response = private(None)
+    return _forget(private(None))
+
+
+def _forget(response: Response) -> Response:
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return response
 

@@ -51,6 +51,12 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
     open: bool
 
 
+class SessionOf(msgspec.Struct, frozen=True, kw_only=True):
+    """Say who asks, as `Me`; null: nobody that is known."""
+
+    me: Me | None
+
+
 class Key(msgspec.Struct, frozen=True, kw_only=True):
     """Answer what is kept of an API key; microseconds since 1970."""
 
@@ -108,6 +114,7 @@ USER_OPERATIONS = (
               failures=(401, 403, 404, 503)),
     Operation("/api/v1/users/{user}/password", "Give a user another password; ends the sessions (owners)", None,
               (_USER,), method="put", body=NewPassword, status=204, failures=(400, 401, 403, 404, 503)),
+    Operation("/api/v1/session", "Say who asks, or that it is nobody", SessionOf, failures=(403, 503)),
     Operation("/api/v1/session", "Sign in", Me, method="post", body=SignIn, failures=(*_TRIED, 403)),
     Operation("/api/v1/session", "Sign out", None, method="delete", status=204, failures=(403, 503)),
     Operation("/api/v1/me", "Who asks", Me, failures=(401, 503)),

@@ -51,17 +51,15 @@ class Account {
         await work();
       } catch (error) {
         if (abort.signal.aborted) return;
-        if (error instanceof ApiError && error.status === 401) {
-          this.#forget();
-          this.nobody = true;
-          return;
-        }
+        if (error instanceof ApiError && error.status === 401) return this.#forget();
         this.failure = messageOf(error);
         retry = setTimeout(() => void tried(work, Math.min(wait * 2, 5_000)), wait);
       }
     };
     void tried(async () => {
-      this.me = await ask<Me>("me", { signal: abort.signal });
+      const { me } = await ask<{ me: Me | null }>("session", { signal: abort.signal });
+      if (me === null) return this.#forget();
+      this.me = me;
       this.nobody = false;
       const read = () => void tried(() => this.#read(abort.signal));
       end ??= stream.listen("account", (data, topic) => this.#note(topic ?? "", data), read);
@@ -116,6 +114,7 @@ class Account {
   }
 
   #forget(): void {
+    this.nobody = true;
     this.me = null;
     this.equity = this.positions = this.open = this.over = this.fills = this.decisions = this.alerts = this.holds = [];
     this.#last.clear();
