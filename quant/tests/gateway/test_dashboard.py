@@ -247,7 +247,8 @@ def test_how_the_pipeline_is(platform: Everything) -> None:
         exchange="okx", symbol="BTC-USDT", stream="trade", last_id=1, next_id=7, from_time=now - 5, to_time=now,
         cause="disconnected", filled=True,
     )  # fmt: skip
-    tell(platform.kafka, "market_data.gaps", msgspec.json.encode(gap))
+    before_all = msgspec.structs.replace(gap, stream="depth", last_id=None, cause="start", filled=False)
+    tell(platform.kafka, "market_data.gaps", msgspec.json.encode(before_all), msgspec.json.encode(gap))
     eventually(lambda: bool(platform.owner.get("pipeline").json()["gaps"]))
     platform.market.quote("50000.00", "50000.10")
     eventually(lambda: bool(platform.owner.get("pipeline").json()["ticks"]))

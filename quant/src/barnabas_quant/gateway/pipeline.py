@@ -113,9 +113,10 @@ PIPELINE_OPERATIONS = (
     Operation("/api/v1/pipeline", "How the pipeline is; for owners", Pipeline, failures=(401, 403, 503)),
 )
 
+# What lies before the very first record of a stream is no gap to anybody.
 _GAPS = """
 SELECT exchange, symbol, stream, cause, from_time, to_time, filled, produced AS told_ms FROM market_gaps
-WHERE produced >= {since:Int64}
+WHERE produced >= {since:Int64} AND last_id IS NOT NULL
 ORDER BY produced DESC, kafka_offset DESC LIMIT 1 BY exchange, symbol, stream, next_id LIMIT 200
 """
 
