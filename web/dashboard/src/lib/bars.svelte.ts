@@ -1,10 +1,10 @@
 /**
  * The candles of one instrument and interval: fetched, then followed; older ones on request. A venue tells its bars every
- * second or two: between two of them the last bar, and the next, follow the trades, all but their volumes.
+ * second or two: between two of them the last bar, and the next, follow the trades.
  */
 import { messageOf } from "../../../shared/api.ts";
 import { ask, query } from "./ask.ts";
-import { compare } from "./decimal.ts";
+import { add, compare } from "./decimal.ts";
 import { stream } from "./stream.svelte.ts";
 import type { Bar, Trade } from "./types.ts";
 
@@ -156,7 +156,7 @@ export class Bars {
         this.#ahead++;
         bar = next;
       } else if (!bar.closed && trade.trade_time >= bar.open_time) {
-        bar = withTrade(bar, trade.price);
+        bar = withTrade(bar, trade);
         this.list[this.list.length - 1] = bar;
       }
     }
@@ -171,15 +171,16 @@ export class Bars {
   }
 }
 
-function withTrade(bar: Bar, price: string): Bar {
-  return { ...bar, close: price, high: compare(price, bar.high) > 0 ? price : bar.high, low: compare(price, bar.low) < 0 ? price : bar.low };
+function withTrade(bar: Bar, { price, quantity }: Trade): Bar {
+  const [high, low] = [compare(price, bar.high) > 0 ? price : bar.high, compare(price, bar.low) < 0 ? price : bar.low];
+  return { ...bar, close: price, high, low, volume: add(bar.volume, quantity) ?? bar.volume };
 }
 
 /** Give the bar that a trade begins right after another; null where it is of a later one, and for months, whose lengths differ. */
-function begun(bar: Bar, { price, trade_time }: Trade): Bar | null {
+function begun(bar: Bar, { price, quantity, trade_time }: Trade): Bar | null {
   const span = bar.close_time - bar.open_time;
   const length = Math.ceil(span / 1e6) * 1e6;
   const open_time = bar.open_time + length;
   if (length > LONGEST || trade_time < open_time || trade_time > open_time + span) return null;
-  return { ...bar, open_time, close_time: open_time + span, open: price, high: price, low: price, close: price, volume: "0", closed: false };
+  return { ...bar, open_time, close_time: open_time + span, open: price, high: price, low: price, close: price, volume: quantity, closed: false };
 }
