@@ -212,7 +212,7 @@ def trading(bench: Bench, browser: Any, symbols: int) -> list[Row]:
             "--venues",
             "binance",
             "--backlog",
-            "3",
+            "1",
         )
         control = f"http://127.0.0.1:{bench.exchange}/control"
         stack.enter_context(

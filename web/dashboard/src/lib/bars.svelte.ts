@@ -10,6 +10,7 @@ import type { Bar, Trade } from "./types.ts";
 
 const FIRST = 500;
 const MOST_TRADES = 1_000;
+const FRAME_MS = 16;
 const LONGEST = 7 * 86_400e6; // a week, microseconds
 
 /** Hears what became of the bars: all are new, or one changed, or was added at the end. */
@@ -32,6 +33,8 @@ export class Bars {
   #counted = 0; // of these, those that are in the bars
   #ahead = 0; // bars behind it, which trades have begun
   #frame = 0;
+  #planned = false;
+  #shown = 0;
 
   constructor(readonly exchange: string, readonly symbol: string, readonly interval: string, private hearing: Hearing) {}
 
@@ -113,12 +116,18 @@ export class Bars {
     this.#plan();
   }
 
+  /** Show what has come: at once, because the chart draws it in its next frame, but no more often than there are frames. */
   #plan(): void {
-    if (this.#frame === 0 && this.loaded) this.#frame = requestAnimationFrame(() => this.#show());
+    if (this.#planned || !this.loaded) return;
+    this.#planned = true;
+    if (performance.now() - this.#shown > FRAME_MS) queueMicrotask(() => this.#show());
+    else this.#frame = requestAnimationFrame(() => this.#show());
   }
 
   #show(): void {
-    this.#frame = 0;
+    this.#planned = false;
+    this.#shown = performance.now();
+    if (this.#abort.signal.aborted) return;
     const came = [...this.#waiting.values()];
     this.#waiting.clear();
     if (came.length > 0) this.#untraded();
