@@ -11,6 +11,7 @@ import resource
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import descriptor_pb2
@@ -116,6 +117,14 @@ class One:
         return self._make()
 
 
+def _peak() -> int:
+    """Give the most memory that this process has had, in bytes; what getrusage tells begins with its parent's."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]) << 10
+
+
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (2048 * MEBIBYTE, 2048 * MEBIBYTE))
     resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
@@ -145,7 +154,7 @@ def main() -> None:
             "name": name, "seconds": time.thread_time() - begun, "waited": waited[0], "kind": part.kind,
             "hex": part.text == raw[:64].hex(), "error": part.error,
         })
-    json.dump({"cases": found, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10}, sys.stdout)
+    json.dump({"cases": found, "peak": _peak()}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -131,6 +131,7 @@ def test_case_study(broker: Arena) -> None:
     assert printed_offsets(text) == list(range(100))
 
 
+@pytest.mark.long
 def test_case_study_consumer_mended(broker: Arena) -> None:
     """Closed, the consumer commits what it read and leaves its group, so that a second run goes on at once."""
     run(broker, SNIPPETS / "case_study_producer.py")

@@ -64,6 +64,7 @@ def produce(broker: BrokerProcess, topic: str, size: int) -> int:
 
 # --- frames -------------------------------------------------------------------------------------------------
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2])
 def test_many_thousand_frames(tmp_path: Path, seed: int) -> None:
     with BrokerProcess(tmp_path) as broker:

@@ -11,10 +11,14 @@ from barnabas.embedded import Broker
 from .forked import Forked
 from .transcript import differ, play, read
 
-TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
+LONG = ("kafka-console-producer", "kafka-consumer-perf-test", "kafka-producer-perf-test")
+TRANSCRIPTS = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.long] if path.stem in LONG else [])
+    for path in sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
+]
 
 
-@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", TRANSCRIPTS)
 def test_ours_answer_as_java_s_tools_do(path: Path) -> None:
     expected = list(read(path))
     with Broker(process=True) as broker, Forked() as tools:

@@ -16,6 +16,8 @@ from ..conftest import eventually
 from ..stores import Valkey
 from .common import GatewayProcess, events_of, told
 
+pytestmark = pytest.mark.long
+
 
 @contextmanager
 def running(folder: Path, kafka: str, valkey: Valkey) -> Iterator[GatewayProcess]:

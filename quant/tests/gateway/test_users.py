@@ -293,6 +293,7 @@ def test_what_another_site_makes_a_browser_send_is_refused(closed: GatewayProces
     assert "; Secure" in closed.client(**over).sign_in("clicker").headers["set-cookie"]
 
 
+@pytest.mark.long
 def test_failed_sign_ins_are_held_up(closed: GatewayProcess) -> None:
     for user in ("target", "bystander"):
         assert closed.client("192.0.2.26").register(user).status_code == 201
@@ -318,6 +319,7 @@ def test_tries_at_once_are_not_one_try(closed: GatewayProcess) -> None:
     assert sorted(answers) == [401] * 5 + [429] * 7
 
 
+@pytest.mark.long
 def test_new_users_from_one_address_are_held_up(closed: GatewayProcess) -> None:
     client = closed.client("192.0.2.48")
     made = [client.register(f"crowd{n}", "short" if n < 5 else PASSWORD).status_code for n in range(26)]

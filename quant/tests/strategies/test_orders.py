@@ -311,6 +311,7 @@ parameters = {{ volume = "100" }}
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kills", [False, True])
 def test_live_both_hear_their_own_and_a_replay_says_the_same(tmp_path: Path, own_kafka: str, kills: bool) -> None:
     """Each price: 50 are refused, then a sale is rejected, then some are bought; the other one buys at once."""

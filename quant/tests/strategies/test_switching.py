@@ -192,6 +192,7 @@ def dead_letters(kafka: str) -> list[bytes]:
     return [bytes(message.value() or b"") for message in read_records(kafka, {"market_data.dead_letters": 1})]
 
 
+@pytest.mark.long
 def test_it_is_stopped_and_started_through_kills(
     tmp_path: Path, kafka: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -407,6 +407,7 @@ class Committed:
             consumer.close()
 
 
+@pytest.mark.long
 def test_what_waits_for_a_place_that_is_down_survives_a_sigkill(tmp_path: Path, own_kafka: str, hook: Hook) -> None:
     down, well, committed = hook, Hook(), Committed(own_kafka)
     down.refuses = 503
