@@ -9,6 +9,9 @@ CAPTURE ?=
 ARGS   ?=
 WORKERS ?= 4
 
+# Hundreds of processes import the same modules: what Python has compiled is kept, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: up test lint compat soak bench web clean venv-check
 
 up: $(VENV)/.up
