@@ -199,60 +199,64 @@ def to_pixel(trades: list[tuple[str, float]], written: list[tuple[str, float]]) 
     return delays
 
 
-def trading(bench: Bench, browser: Any, symbols: int) -> list[Row]:
-    """Measure the trading page, with so many instruments of the random market ticking."""
+@contextlib.contextmanager
+def trading_page(bench: Bench, browser: Any, services: str, *exchange: str) -> Iterator[tuple[Any, str, list[str]]]:
+    """Run a platform on an exchange, open the page on BTCUSDT; give the page, the gateway's address and the symbols."""
     with contextlib.ExitStack() as stack:
         for one in (bench.broker(), bench.valkey(), bench.chdb()):
             stack.enter_context(one)
-        words = (
-            "--listen",
-            f"127.0.0.1:{bench.exchange}",
-            "--symbols",
-            str(symbols),
-            "--venues",
-            "binance",
-            "--backlog",
-            "1",
-        )
+        words = ("barnabas_quant.exchange", "--listen", f"127.0.0.1:{bench.exchange}", "--venues", "binance", *exchange)
         control = f"http://127.0.0.1:{bench.exchange}/control"
-        stack.enter_context(
-            process(bench.folder, "exchange", "barnabas_quant.exchange", *words, answers=lambda: fetches(control))
-        )
+        stack.enter_context(process(bench.folder, "exchange", *words, answers=lambda: fetches(control)))
         known = symbols_of(bench.exchange)
         bench.write_config(known)
-        text = bench.config.read_text().replace('["quote", "trade"]', '["quote", "trade", "kline"]')
-        bench.config.write_text(text)
-        gateway = next(line.split('"')[1] for line in text.splitlines() if line.startswith("gateway_listen"))
-        for name in ("feed-binance", "history", "cache", "gateway"):
+        settings = bench.config.read_text()
+        gateway = next(line.split('"')[1] for line in settings.splitlines() if line.startswith("gateway_listen"))
+        for name in services.split():
             stack.enter_context(bench.service(name))
-        symbol = "BTCUSDT"
-        while not fetches(f"http://{gateway}/api/v1/klines/{symbol}?limit=2"):
+        while not fetches(f"http://{gateway}/api/v1/klines/BTCUSDT?limit=1"):
             time.sleep(0.2)
         page = opened(browser)
-        empty = page.evaluate(_FRAMES, bench.seconds * 1000)
         page.add_init_script(_WRITINGS)
-        page.goto(f"http://{gateway}/?symbol=binance:{symbol}&interval={INTERVAL}")
+        page.goto(f"http://{gateway}/?symbol=binance:BTCUSDT&interval={INTERVAL}")
         page.wait_for_function(
             "count => document.querySelector('.list [role=status]')?.innerText === String(count)"
             " && Number(document.querySelector('.canvas')?.dataset.bars) > 0",
             arg=len(known),
         )
         time.sleep(3)
-        heard = Trades(f"ws://{gateway}/api/v1/stream", symbol)
-        heard.start()
+        yield page, gateway, known
+        page.context.close()
+
+
+def trading(bench: Bench, browser: Any, symbols: int, rate: int) -> list[Row]:
+    """Measure frames and tasks of the trading page, with so many instruments ticking, so often in all."""
+    empty_page = opened(browser)
+    empty = empty_page.evaluate(_FRAMES, bench.seconds * 1000)
+    empty_page.context.close()
+    exchange = ("--symbols", str(symbols), "--rate", str(rate))
+    services = "feed-binance analysis history cache gateway"
+    with trading_page(bench, browser, services, *exchange) as (page, gateway, known):
         ticks = rate_of(gateway)
         with working(page) as work:
             busy = page.evaluate(_FRAMES, bench.seconds * 1000)
+    what = f"trading page, {len(known)} instruments ticking, {ticks:,.0f} ticks/s to a client"
+    return frames_rows(what, busy, empty, work[0])
+
+
+def pixel(bench: Bench, browser: Any) -> list[Row]:
+    """Measure how long a trade takes to the chart, on the random market: prepared frames repeat their prices."""
+    services = "feed-binance analysis history cache gateway"
+    with trading_page(bench, browser, services, "--symbols", "20", "--backlog", "1") as (page, gateway, known):
+        heard = Trades(f"ws://{gateway}/api/v1/stream", "BTCUSDT")
+        heard.start()
+        ticks = rate_of(gateway)
+        page.wait_for_timeout(2 * bench.seconds * 1000)
         heard.ends.set()
         heard.join(10)
         delays = to_pixel(heard.heard, page.evaluate("window.written"))
-        page.context.close()
-    what = f"trading page, {len(known)} instruments ticking"
-    return [
-        (f"a trade at the exchange to the pixel on the chart, ms ({len(delays)} trades)", spread(delays),
-         f"{what}, {ticks:,.0f} messages/s of ticks to a client"),
-        *frames_rows(what, busy, empty, work[0]),
-    ]  # fmt: skip
+    what = f"a trade at the exchange to the pixel on the chart, ms ({len(delays)} trades)"
+    return [(what, spread(delays), f"{len(known)} instruments of the random market, {ticks:,.0f} ticks/s to a client")]
 
 
 def rate_of(gateway: str) -> float:
@@ -452,9 +456,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench.pages", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", default="trading,scale,live", help="default %(default)s")
+    parser.add_argument("--only", default="pixel,trading,scale,live", help="default %(default)s")
     parser.add_argument("--seconds", type=float, default=30, help="of each measurement of frames; default %(default)s")
     parser.add_argument("--symbols", type=int, default=200)
+    parser.add_argument("--ticks", type=int, default=2_000, help="quotes and trades a second of all of them")
     parser.add_argument("--topics", type=int, default=5_000)
     parser.add_argument("--groups", type=int, default=2_000)
     parser.add_argument("--records", type=int, default=10_000_000)
@@ -465,7 +470,8 @@ def main() -> int:
     parser.add_argument("--markdown", type=Path, help="the page whose table is written anew")
     chosen = parser.parse_args()
     parts: dict[str, Callable[[Bench, Any], list[Row]]] = {
-        "trading": lambda bench, browser: trading(bench, browser, chosen.symbols),
+        "pixel": pixel,
+        "trading": lambda bench, browser: trading(bench, browser, chosen.symbols, chosen.ticks),
         "scale": lambda bench, browser: scale(bench, browser, chosen.topics, chosen.groups, chosen.records),
         "live": lambda bench, browser: live(bench, browser, chosen.minutes, chosen.rate),
     }
