@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from typing import Any
 
@@ -62,3 +63,20 @@ def test_two_hundred_ticking_symbols_leave_the_main_thread_free(
     print(told)
     assert work[0].longest < 50
     assert 0.01 < work[0].share < 0.5
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_the_first_load_is_small_with_the_chart(open_page: Callable[..., Any], language: str) -> None:
+    page = open_page(language=language)
+    sizes: dict[str, int] = {}
+
+    def came(response: Any) -> None:
+        if "/api/" not in response.url:
+            sizes[response.url.rpartition("/")[2]] = len(gzip.compress(response.body()))
+
+    page.on("response", came)
+    page.reload()
+    page.wait_for_selector(".canvas canvas")
+    print(f"{sum(sizes.values()):,} bytes, gzipped: {sizes}")
+    assert any(name.startswith("Candles") and name.endswith(".js") for name in sizes)
+    assert sum(sizes.values()) < 120_000
