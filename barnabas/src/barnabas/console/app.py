@@ -10,6 +10,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -67,7 +68,8 @@ def application(settings: ConsoleSettings) -> Starlette:
             Route("/api/session", guarded(session.end), methods=["DELETE"]),
             *TopicRoutes(clusters).routes(), *records.routes(), *GroupRoutes(clusters).routes(),
             *AccessRoutes(clusters).routes(),
-            Route("/api", nothing), Route("/api/{path:path}", nothing), Route("/{path:path}", Pages().serve),
+            Route("/api", nothing), Route("/api/{path:path}", nothing),
+            Route("/{path:path}", Pages().serve, middleware=[Middleware(GZipMiddleware)]),
         ],
     )
     made.state.scans = records.scans

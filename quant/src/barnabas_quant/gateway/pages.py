@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
@@ -37,8 +39,8 @@ class Pages:
     def routes(self) -> list[Route]:
         """Give the routes: what is chosen on the page stands in its query, so it has one path."""
         return [
-            Route("/", self.index),
-            Route("/assets/{name}", self.part),
+            Route("/", self.index, middleware=[Middleware(GZipMiddleware)]),
+            Route("/assets/{name}", self.part, middleware=[Middleware(GZipMiddleware)]),
             Route("/THIRD_PARTY_NOTICES.txt", self.notices),
         ]
 
