@@ -39,6 +39,7 @@ class Watchdog:
         self._seen = 0
         self._rung = 0
         self._ended: TookTooLong | None = None
+        self._ending = False
 
     @contextmanager
     def armed(self) -> Iterator[None]:
@@ -66,7 +67,7 @@ class Watchdog:
                 raise error
 
     def _ring(self, number: int, frame: FrameType | None) -> None:
-        if self._inside is None:
+        if self._inside is None or self._ending:  # the next alarm may come while this one writes its trace
             return
         if self._called != self._seen:
             self._seen, self._rung = self._called, 0
@@ -74,12 +75,19 @@ class Watchdog:
         self._rung += 1
         if self._rung < _RINGS:
             return
+        self._ending = True
+        try:
+            self._end(self._inside, frame)
+        finally:
+            self._ending = False
+
+    def _end(self, inside: tuple[str, str], frame: FrameType | None) -> None:
         stack = traceback.extract_stack(frame)
         own = max((n for n, each in enumerate(stack) if each.filename == __file__), default=-1)
         trace = "Stopped while it was here:\n" + "".join(traceback.format_list(stack[own + 1 :]))[-20_000:]
         error = TookTooLong(f"took longer than {self._limit:g} s over an event", trace)
         if self._rung >= _RINGS + _CAUGHT:
             signal.setitimer(signal.ITIMER_REAL, 0)  # or the next alarm would end what `give_up` does
-            self._give_up(*self._inside, error)
+            self._give_up(*inside, error)
         self._ended = error
         raise error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import threading
 import time
 from collections.abc import Callable
@@ -158,8 +159,8 @@ def test_who_sells_what_it_does_not_have_sells_nothing_and_goes_on() -> None:
 # What takes too long
 
 
-def watched(what: Callable[[Strategy], Any]) -> Failure:
-    host = Host([doing(what)([BTC]), Honest([BTC])], watch := Watchdog(never, 0.2))
+def watched(what: Callable[[Strategy], Any], limit: float = 0.2) -> Failure:
+    host = Host([doing(what)([BTC]), Honest([BTC])], watch := Watchdog(never, limit))
     with watch.armed():
         return stopped(what, host)
 
@@ -177,6 +178,17 @@ def test_one_that_loops_is_stopped_where_it_is() -> None:
     assert failure.reason == "took longer than 0.2 s over an event"
     assert "strategy.time += 1" in failure.traceback or "while True" in failure.traceback
     assert "watchdog.py" not in failure.traceback
+
+
+def test_an_alarm_that_comes_while_the_last_one_is_at_work_hides_nothing() -> None:
+    def loop(strategy: Strategy) -> None:
+        while True:
+            strategy.time += 1
+
+    for _ in range(5):
+        linecache.clearcache()  # reading the source again takes longer than there is between two alarms
+        failure = watched(loop, 0.004)
+        assert "strategy.time += 1" in failure.traceback or "while True" in failure.traceback
 
 
 def test_one_that_sleeps_is_stopped() -> None:
