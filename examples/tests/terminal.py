@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import termios
 import threading
@@ -18,6 +19,11 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 _OPEN = 'exec bash --noprofile --norc --noediting -i <>"$0" >&0 2>&1'
 
 
+def _interruptible() -> None:
+    """Let Ctrl-C end what runs in it also where these tests run in a shell's background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """Be a shell in a folder. What is typed is not echoed."""
 
@@ -29,7 +35,7 @@ class Terminal:
         termios.tcsetattr(slave, termios.TCSANOW, modes)
         self._shell = subprocess.Popen(
             ["sh", "-c", _OPEN, os.ttyname(slave)], cwd=folder, env={**environment, "TERM": "xterm", "PS1": "$ "},
-            start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, preexec_fn=_interruptible, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._slave = slave  # open here too, so that reading does not end before the shell has it
         self._shown = bytearray()
