@@ -35,7 +35,8 @@ class Terminal:
         termios.tcsetattr(slave, termios.TCSANOW, modes)
         self._shell = subprocess.Popen(
             ["sh", "-c", _OPEN, os.ttyname(slave)], cwd=folder, env={**environment, "TERM": "xterm", "PS1": "$ "},
-            start_new_session=True, preexec_fn=_interruptible, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, preexec_fn=_interruptible,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._slave = slave  # open here too, so that reading does not end before the shell has it
         self._shown = bytearray()
