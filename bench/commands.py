@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bench.machine import Watch
 from bench.peers import kafka
+from bench.report import write_between_marks
 from bench.systems import SYSTEMS, started
 
 #: what bin/kafka-run-class.sh and the scripts around it give a tool
@@ -127,9 +128,7 @@ def main() -> int:
     text = f"{table}\n\n{others}"
     print(text, f"(others and the broker: {watch.other_cores():.1f} cores)", sep="\n")
     if chosen.markdown:
-        page = chosen.markdown.read_text(encoding="utf-8")
-        before, rest = page.split(BEGIN)
-        chosen.markdown.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+        write_between_marks(chosen.markdown, f"{text}\n", BEGIN, END)
     return 0
 
 

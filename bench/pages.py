@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 
 from bench.machine import Watch, describe
 from bench.platform import Bench, Row, at, fetches, free_port, process, spread, symbols_of
+from bench.report import write_between_marks
 
 BEGIN, END = "<!-- pages:begin -->", "<!-- pages:end -->"
 WAIT_MS = 60_000
@@ -417,7 +418,7 @@ def live(bench: Bench, browser: Any, minutes: float, rate: int) -> list[Row]:
             return float(session.send("Runtime.getHeapUsage")["usedSize"]) / 1e6
 
         producer = Producer({**kafka, "linger.ms": 5})
-        begun, sent, memory, longest = time.monotonic(), 0, [], 0.0
+        begun, sent, memory = time.monotonic(), 0, []
         look = 60.0
         while (passed := time.monotonic() - begun) < minutes * 60:
             while sent < passed * rate:
@@ -486,9 +487,7 @@ def main() -> int:
     machine = describe(Path(tempfile.gettempdir()))["processor"]
     text += f"\n{machine}; others kept {watch.other_cores():.1f} cores busy meanwhile."
     if chosen.markdown:
-        page = chosen.markdown.read_text(encoding="utf-8")
-        before, rest = page.split(BEGIN)
-        chosen.markdown.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+        write_between_marks(chosen.markdown, f"{text}\n", BEGIN, END)
     return 0
 
 

@@ -26,6 +26,7 @@ from pathlib import Path
 import msgspec
 
 from bench.machine import Watch, describe
+from bench.report import write_between_marks
 
 BEGIN, END = "<!-- platform:begin -->", "<!-- platform:end -->"
 GOAL = 200_000  # ticks a second: the peak that the platform was asked for
@@ -504,9 +505,7 @@ def main() -> int:
     machine = describe(Path(tempfile.gettempdir()))["processor"]
     text += f"\n{machine}; others kept {watch.other_cores():.1f} cores busy meanwhile."
     if chosen.markdown:
-        page = chosen.markdown.read_text(encoding="utf-8")
-        before, rest = page.split(BEGIN)
-        chosen.markdown.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+        write_between_marks(chosen.markdown, f"{text}\n", BEGIN, END)
     return 0
 
 

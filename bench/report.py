@@ -109,17 +109,17 @@ def markdown(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_between_marks(path: Path, text: str) -> None:
+def write_between_marks(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
     """Put `text` between the marks of a page, or at its end with marks around it; create the page when absent.
 
     Raises ValueError when the page has only one of the marks.
     """
     page = path.read_text() if path.exists() else ""
-    block = f"{BEGIN}\n{text}{END}"
-    if (BEGIN in page) != (END in page):
-        raise ValueError(f"{path} has one of the marks {BEGIN} and {END}, and not the other")
-    if BEGIN in page:
-        page = page[: page.index(BEGIN)] + block + page[page.index(END) + len(END) :]
+    block = f"{begin}\n{text}{end}"
+    if (begin in page) != (end in page):
+        raise ValueError(f"{path} has one of the marks {begin} and {end}, and not the other")
+    if begin in page:
+        page = page[: page.index(begin)] + block + page[page.index(end) + len(end) :]
     else:
         page = f"{page.rstrip()}\n\n{block}\n".lstrip()
     path.write_text(page)

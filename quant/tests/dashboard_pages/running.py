@@ -31,6 +31,22 @@ def eventually(condition: Callable[[], Any], what: str) -> Any:
     return found
 
 
+def relink(page: Any) -> Any:
+    """Load a page again with its WebSocket led through the test; give the link, whose `send` says more to the page."""
+    links: list[Any] = []
+
+    def linked(link: Any) -> None:
+        server = link.connect_to_server()
+        link.on_message(server.send)
+        server.on_message(link.send)
+        links.append(link)
+
+    page.route_web_socket("**/api/v1/stream", linked)
+    page.reload()
+    page.wait_for_selector('[data-link="open"]')
+    return links[-1]
+
+
 class Platform:
     """Be a platform: `barnabas-quant up` on free ports in a folder of its own."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .running import Platform
+from .running import Platform, relink
 
 pytestmark = pytest.mark.pages
 
@@ -78,20 +78,11 @@ def test_book_and_tape_follow_the_market(open_page: Callable[..., Any]) -> None:
 
 def test_a_trade_that_is_heard_and_fetched_is_shown_once(open_page: Callable[..., Any]) -> None:
     page = open_page()
-    links: list[Any] = []
-
-    def linked(link: Any) -> None:
-        server = link.connect_to_server()
-        link.on_message(server.send)
-        server.on_message(link.send)
-        links.append(link)
-
-    page.route_web_socket("**/api/v1/stream", linked)
-    page.reload()
+    link = relink(page)
     page.wait_for_selector(".tape tbody tr:nth-child(8)")
     trade = page.evaluate("async () => (await (await fetch('/api/v1/trades/BTCUSDT?limit=1')).json()).trades[0]")
     for _ in range(2):
-        links[-1].send(json.dumps([{"stream": "trade:binance:BTCUSDT", "data": trade}]))
+        link.send(json.dumps([{"stream": "trade:binance:BTCUSDT", "data": trade}]))
     _moves(page, ".tape tbody tr:first-child")  # a key twice would be an error of the page, and its end
     _moves(page, ".tape tbody tr:first-child")
 

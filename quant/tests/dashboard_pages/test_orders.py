@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from .conftest import Watched
-from .running import Platform, eventually
+from .running import Platform, eventually, relink
 
 pytestmark = pytest.mark.pages
 
@@ -135,20 +135,12 @@ def test_an_alert_is_told_holds_and_clears(trader: Any) -> None:
 def test_an_answer_that_comes_late_undoes_nothing(trader: Any) -> None:
     """The server says that it left something out; what is fetched then is older than what has come meanwhile."""
     page = trader
-    links: list[Any] = []
     answers: list[tuple[Any, Any]] = []
 
-    def linked(link: Any) -> None:
-        server = link.connect_to_server()
-        link.on_message(server.send)
-        server.on_message(link.send)
-        links.append(link)
-
-    page.route_web_socket("**/api/v1/stream", linked)
-    page.reload()
+    link = relink(page)
     page.get_by_text("No open position").wait_for()
     page.route("**/api/v1/portfolio", lambda route: answers.append((route, route.fetch())))
-    links[-1].send('[{"op": "dropped", "stream": "account", "count": 3}]')
+    link.send('[{"op": "dropped", "stream": "account", "count": 3}]')
     eventually(lambda: page.wait_for_timeout(20) or answers, "what was left out is not asked for")
     page.get_by_label("Quantity").fill("0.25")
     page.locator("button.send").click()
