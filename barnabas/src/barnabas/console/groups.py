@@ -18,10 +18,9 @@ from barnabas.console.topics import bounds
 from barnabas.protocol.error_texts import text_of
 from barnabas.protocol.errors import ErrorCode
 from barnabas.protocol.messages.describe_groups import DescribeGroupsRequest
-from barnabas.protocol.messages.streams_group_describe import StreamsGroupDescribeRequest
 from barnabas.tools.cluster import Cluster
 from barnabas.tools.consumer_group_options import OPTIONS
-from barnabas.tools.errors import AnswerError, ClientError, ToolError, check
+from barnabas.tools.errors import AnswerError, ClientError, ToolError
 from barnabas.tools.group_admin import (
     CLASSIC,
     STREAMS,
@@ -43,6 +42,7 @@ from barnabas.tools.reset_offsets import check_partitions, partitions_of, planne
 from barnabas.tools.share_group_admin import alter_start_offsets as alter_share_offsets
 from barnabas.tools.share_group_admin import describe_share_group
 from barnabas.tools.share_group_admin import start_offsets as share_offsets
+from barnabas.tools.streams_group_admin import describe_streams_group
 from barnabas.tools.streams_group_options import OPTIONS as STREAMS_OPTIONS
 
 SUMMARIES: Final = 100
@@ -126,15 +126,10 @@ def _described(cluster: Cluster, name: str, kind: str | None = None) -> Group:
 
 def _streams_group(cluster: Cluster, name: str) -> Group:
     """Describe a streams group (KIP-1071); a member is assigned what its active tasks read. Raises `ClientError`."""
-    coordinator = coordinator_of(cluster, name, "describeStreamsGroups")
-    answer = cluster.ask_coordinator(
-        name, StreamsGroupDescribeRequest([name]), lambda answer: int(answer.groups[0].error_code)
-    ).groups[0]
-    check(answer.error_code, answer.error_message)
-    parts = (answer.topology.subtopologies or ()) if answer.topology else ()
+    group = describe_streams_group(cluster, name)
     topics = {
         part.subtopology_id: [*part.source_topics, *(topic.name for topic in part.repartition_source_topics)]
-        for part in parts
+        for part in group.subtopologies
     }
     wanted = sorted({topic for those in topics.values() for topic in those})
     counts = {topic.name: len(topic.partitions) for topic in cluster.metadata(wanted).topics} if wanted else {}
@@ -147,9 +142,9 @@ def _streams_group(cluster: Cluster, name: str) -> Group:
                 if index < counts.get(topic, 0)  # a task has the number of its topic with the most partitions
             ],
         )
-        for m in sorted(answer.members, key=lambda m: str(m.member_id))
+        for m in group.members
     ]
-    return Group(name, STREAMS, answer.group_state, "streams", members, coordinator)
+    return Group(name, STREAMS, group.state, "streams", members, group.coordinator)
 
 
 def summaries(cluster: Cluster, names: Sequence[str]) -> dict[str, GroupSummary]:

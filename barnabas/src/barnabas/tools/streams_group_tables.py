@@ -7,41 +7,10 @@ from typing import Any
 
 import msgspec
 
-from barnabas.protocol.messages.streams_group_describe import Assignment, DescribedGroup, Member, Subtopology, TaskIds
+from barnabas.protocol.messages.streams_group_describe import Assignment, TaskIds
 from barnabas.tools.group_tables import shown
+from barnabas.tools.streams_group_admin import StreamsGroup
 from barnabas.tools.terminal import table
-
-
-class StreamsGroup(msgspec.Struct, frozen=True):
-    """Describe a streams group: what its coordinator said, and where that is: host, port, node id."""
-
-    answer: DescribedGroup
-    coordinator: tuple[str, int, int]
-
-    @property
-    def name(self) -> str:
-        """Return the group's name."""
-        return self.answer.group_id
-
-    @property
-    def state(self) -> str:
-        """Return the group's state, as Kafka writes it."""
-        return self.answer.group_state
-
-    @property
-    def subtopologies(self) -> list[Subtopology]:
-        """Return the parts of the topology; none where the group has no topology."""
-        return list(self.answer.topology.subtopologies or ()) if self.answer.topology else []
-
-    @property
-    def members(self) -> list[Member]:
-        """Return the members, by id."""
-        return sorted(self.answer.members, key=lambda member: str(member.member_id))
-
-    @property
-    def topology_epoch(self) -> int:
-        """Return the epoch of the topology."""
-        return self.answer.topology.epoch if self.answer.topology else 0
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -16,16 +16,14 @@ from typing import Final
 
 from barnabas.protocol.errors import ErrorCode
 from barnabas.protocol.messages.delete_topics import DeleteTopicsRequest
-from barnabas.protocol.messages.streams_group_describe import StreamsGroupDescribeRequest
 from barnabas.tools import streams_group_tables as tables
 from barnabas.tools.cluster import Cluster
-from barnabas.tools.errors import AnswerError, ClientError, ConfigError, OptionError, ToolError, UsageError, check
+from barnabas.tools.errors import AnswerError, ClientError, ConfigError, OptionError, ToolError, UsageError
 from barnabas.tools.group_admin import (
     STREAMS,
     Committed,
     commit_offsets,
     committed_offsets,
-    coordinator_of,
     delete_groups,
     failing,
     java_error,
@@ -48,8 +46,9 @@ from barnabas.tools.reset_offsets import (
     write_plan,
 )
 from barnabas.tools.scripts.consumer_groups import print_deleted, print_json, settings_with_timeout
+from barnabas.tools.streams_group_admin import StreamsGroup, describe_streams_group
 from barnabas.tools.streams_group_options import ACTIONS, OPTIONS, check_options
-from barnabas.tools.streams_group_tables import Progress, StreamsGroup
+from barnabas.tools.streams_group_tables import Progress
 from barnabas.tools.terminal import table
 
 __all__ = ["EXAMPLE", "OPTIONS", "SUMMARY", "run"]
@@ -109,20 +108,10 @@ def _groups(cluster: Cluster, options: Parsed) -> list[str]:
         return [g.group_id for g in list_groups(cluster, types=(STREAMS,))]
 
 
-def _describe_group(cluster: Cluster, name: str) -> StreamsGroup:
-    """Describe a group. Raises `AnswerError`, GROUP_ID_NOT_FOUND among others."""
-    coordinator = coordinator_of(cluster, name, "describeStreamsGroups")
-    answer = cluster.ask_coordinator(
-        name, StreamsGroupDescribeRequest([name]), lambda answer: int(answer.groups[0].error_code)
-    ).groups[0]
-    check(answer.error_code, answer.error_message)
-    return StreamsGroup(answer, coordinator)
-
-
 def _committed(cluster: Cluster, name: str, *, repartition: bool) -> dict[TopicPartition, Committed]:
     """Return what a group has committed for its source topics, for those that it repartitions to as well if asked."""
     with failing(2):
-        group = _describe_group(cluster, name)
+        group = describe_streams_group(cluster, name)
         topics = {topic for part in group.subtopologies for topic in part.source_topics}
         if repartition:
             topics |= {topic.name for part in group.subtopologies for topic in part.repartition_source_topics}
@@ -142,7 +131,7 @@ def _delete_topics(cluster: Cluster, names: Iterable[str]) -> dict[str, AnswerEr
 def _internal_topics(cluster: Cluster, options: Parsed, names: Iterable[str]) -> dict[str, list[str]]:
     """Return the changelog and repartition topics of those groups that have some."""
     try:
-        groups = [_describe_group(cluster, name) for name in names]
+        groups = [describe_streams_group(cluster, name) for name in names]
     except ClientError as e:
         _complain(options, f"Retrieving internal topics failed due to {wrapped(e, 1)}")
         return {}
@@ -199,7 +188,7 @@ def _describe(cluster: Cluster, options: Parsed) -> None:
     documents: list[object] = []
     for name in _groups(cluster, options):
         with failing(1):
-            group = _describe_group(cluster, name)
+            group = describe_streams_group(cluster, name)
         if options.has("members"):
             document, show = tables.members_as_json(group), partial(tables.print_members, group)
         elif options.has("state"):
@@ -247,7 +236,7 @@ def _reset(cluster: Cluster, options: Parsed) -> None:
     states: dict[str, str | None] = {}
     for name in names:
         try:
-            states[name] = _describe_group(cluster, name).state
+            states[name] = describe_streams_group(cluster, name).state
         except AnswerError as e:
             if e.code != ErrorCode.GROUP_ID_NOT_FOUND:
                 with failing(2):
