@@ -9,8 +9,9 @@ from barnabas.tools import streams_group_tables as tables
 from barnabas.tools.completion import complete
 from barnabas.tools.options import parse
 from barnabas.tools.scripts import streams_groups
+from barnabas.tools.streams_group_admin import StreamsGroup
 from barnabas.tools.streams_group_options import OPTIONS
-from barnabas.tools.streams_group_tables import Progress, StreamsGroup
+from barnabas.tools.streams_group_tables import Progress
 
 
 def _member(name: str, **tasks: list[wire.TaskIds]) -> wire.Member:
@@ -83,7 +84,7 @@ def test_tables_as_documents() -> None:
 def test_only_what_the_group_made_for_itself_is_internal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(streams_groups, "_describe_group", lambda cluster, name: _group())
+    monkeypatch.setattr(streams_groups, "describe_streams_group", lambda cluster, name: _group())
     cluster: object = None
     found = streams_groups._internal_topics(cluster, parse(OPTIONS, []), ["g"])  # type: ignore[arg-type]
     assert found == {"g": ["g-words-repartition", "g-counts-changelog"]}
