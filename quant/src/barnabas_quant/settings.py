@@ -98,6 +98,8 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gateway_listen is a loopback address. Say false where a proxy on this machine passes on what comes from outside."""
     registration: bool = True
     """Whether anybody may register; false: only owners make users."""
+    backtest_mib: Count | None = None
+    """Memory that a backtest may use, MiB; None: half of what the machine has."""
     operator_token_file: Path | None = None
     """File of the operator's token, made where it is missing; None: DATA/run/gateway.token where there is a DATA."""
 

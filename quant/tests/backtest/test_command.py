@@ -60,6 +60,34 @@ def test_what_a_strategy_needs_is_its_warm_up(folder: Path) -> None:
     assert held["events"] > 250 - 31 - 28 + 1
 
 
+GREEDY = """
+from barnabas_quant.strategies import Strategy
+
+class Greedy(Strategy):
+    name = "GREEDY"
+
+    def on_start(self):
+        self.kept = []
+
+    def on_bar(self, bar):
+        self.kept.append(bytearray(16 * 2**20))
+"""
+
+
+def test_memory_is_bounded(folder: Path) -> None:
+    def bounded(strategy: str, mib: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "barnabas_quant", "backtest", strategy, *BARS, "--memory", str(mib)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    (folder / "greedy.py").write_text(GREEDY)
+    greedy = bounded("greedy.py", 300)  # of the 4 GB that it wants
+    assert greedy.returncode == 1 and "GREEDY was stopped: MemoryError" in greedy.stdout
+    assert bounded("MA_CROSS", 300).returncode == 0
+    nothing = bounded("MA_CROSS", 1)
+    assert nothing.returncode == 1
+    assert "barnabas-quant: it needs more memory than the 1 MiB that it may use" in nothing.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

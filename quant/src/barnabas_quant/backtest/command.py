@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from barnabas_quant.backtest.report import write_report
 from barnabas_quant.backtest.results import Result, Setup
 from barnabas_quant.backtest.sources import FOREVER
 from barnabas_quant.bus.topics import set_client_settings
-from barnabas_quant.errors import SettingsError
+from barnabas_quant.errors import QuantError, SettingsError
 from barnabas_quant.model.intervals import DAY, SECOND, Interval
 from barnabas_quant.model.money import units
 from barnabas_quant.model.sessions import SessionCalendar
@@ -35,9 +36,18 @@ from barnabas_quant.trading.instruments import Instrument, usual
 
 def run_command(options: argparse.Namespace, settings: Settings, out: TextIO | None = None) -> int:
     """Do what the options say, printing to `out` (standard output). Raises QuantError."""
-    out = out or sys.stdout
     if options.nice:
         os.nice(options.nice)
+    if options.memory:
+        resource.setrlimit(resource.RLIMIT_DATA, (options.memory * 2**20,) * 2)
+    try:
+        return _run(options, settings, out or sys.stdout)
+    except MemoryError as error:
+        bound = f"the {options.memory} MiB that it may use" if options.memory else "there is"
+        raise QuantError(f"it needs more memory than {bound}: take fewer symbols, a shorter time or bars") from error
+
+
+def _run(options: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     set_client_settings(settings.kafka_client)
     job = make_job(options, settings)
     target = options.out or Path(f"backtest-{find_strategy(job.setup.strategy).name}")

@@ -44,4 +44,7 @@ def add_backtest_options(command: argparse.ArgumentParser) -> None:
         "--progress", type=Path, metavar="FILE", help="keep there how far it has come, as JSON (not of a sweep)"
     )
     command.add_argument("--nice", type=int, default=0, metavar="N", help="leave the processor to others, as nice does")
+    command.add_argument(
+        "--memory", type=int, metavar="MIB", help="end with an error where it needs more memory (default: no bound)"
+    )
     command.add_argument("--jobs", type=int, metavar="N", help="processes of a sweep (default: as many as cores)")

@@ -2,8 +2,8 @@
 
 `DATA/backtests/ACCOUNT/ID` holds `job.json` (what was asked for, how it stands), `progress.json`, the child's log and
 the report. So a gateway that comes back knows them all: what waited waits again, what ran has failed. The child is
-`barnabas-quant backtest`, nice to the others, and ends with the gateway, also where that is killed. One gateway has the
-folder (a lock on it); another one of the same folder says that it has not.
+`barnabas-quant backtest`, nice to the others and of bounded memory, and ends with the gateway, also where that is
+killed. One gateway has the folder (a lock on it); another one of the same folder says that it has not.
 """
 
 from __future__ import annotations
@@ -207,6 +207,7 @@ class BacktestRuns:
         command = [
             sys.executable, "-m", "barnabas_quant", "backtest", *job.arguments, f"--config={self._child_settings()}",
             f"--out={folder}", f"--progress={folder / 'progress.json'}", f"--nice={_NICE}",
+            f"--memory={self._settings.gateway.backtest_mib or _half_of_the_memory()}",
         ]  # fmt: skip
         plain = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT)}
         try:
@@ -308,6 +309,11 @@ class BacktestRuns:
 
 def _turn(job: Job) -> tuple[int, str]:
     return job.created_ms, job.id
+
+
+def _half_of_the_memory() -> int:
+    """Give half of what the machine has, MiB."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**21
 
 
 def _now_ms() -> int:
