@@ -117,6 +117,9 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]
     with ClickHouse(tmp_path_factory.mktemp("clickhouse")) as running:
         client = Client(running.url)
         migrate(client)
+        share = {**msgspec.to_builtins(kline("601318", 60_000_000, "computed", 1)), "exchange": "sse"}
+        place = {"topic_id": "00000000-0000-0000-0000-000000000001", "kafka_partition": 0, "kafka_offset": 1}
+        client.insert("market_klines", msgspec.json.encode({**share, **place, "produced": 77}))
         client.close()
         yield running
 
@@ -256,6 +259,7 @@ def test_what_is_known_and_how_it_is(gateway: Served) -> None:
     symbols = gateway.get("symbols").json()
     assert symbols["primary"] == "binance"
     assert ("binance", "WARM") in {(one["exchange"], one["symbol"]) for one in symbols["symbols"]}
+    assert {"exchange": "sse", "symbol": "601318", "last_ms": 77} in symbols["symbols"]  # known from its bars
     health = gateway.get("health").json()
     assert health["status"] == "ok"
     assert set(health["stores"]) == {"kafka", "redis", "clickhouse"}

@@ -19,7 +19,7 @@ from barnabas_quant.gateway.prices import Prices
 from barnabas_quant.gateway.reader import Event
 from barnabas_quant.history import AsyncClickHouse, ClickHouseError
 from barnabas_quant.model import Kline
-from barnabas_quant.model.markets import listing_of
+from barnabas_quant.model.markets import VENUES, listing_of
 from barnabas_quant.service import Status
 from barnabas_quant.settings import Settings
 
@@ -74,9 +74,12 @@ FROM market_orderbooks WHERE exchange = {exchange:String} AND symbol = {symbol:S
 ORDER BY timestamp DESC, last_update_id DESC LIMIT 1
 """
 
-_SYMBOLS = """
+_SYMBOLS = f"""
 SELECT exchange, symbol, max(produced) AS last_ms FROM market_ticks GROUP BY exchange, symbol
-"""
+UNION ALL
+SELECT exchange, symbol, max(produced) AS last_ms FROM market_klines
+WHERE exchange IN {VENUES} GROUP BY exchange, symbol
+"""  # of shares there are bars, and no ticks
 
 _KNOWN = """
 SELECT 1 AS one FROM market_klines WHERE exchange = {exchange:String} AND symbol = {symbol:String} LIMIT 1
