@@ -290,7 +290,7 @@ def road(folder: Path, bootstrap: str, capture: Path, speed: float, *exchange_op
 
 @contextlib.contextmanager
 def running_road(
-    folder: Path, bootstrap: str, exchange: str, symbols: list[str], seed: int, *more: str
+    folder: Path, bootstrap: str, exchange: str, symbols: list[str], seed: int, *more: str, history: int = 0
 ) -> Iterator[Road]:
     """Start an exchange that plays the simulated market as time goes by, and a feed."""
     begin = time.time() - 60
@@ -300,7 +300,7 @@ def running_road(
         return simulated_frames(seed, len(symbols), begin, lambda symbol: spelled[symbol])
 
     options = ["--venues", exchange, "--seed", str(seed), "--symbols", str(len(symbols)), "--backlog", "1"]
-    with _road(folder, bootstrap, exchange, symbols, played, options, *more) as made:
+    with _road(folder, bootstrap, exchange, symbols, played, options, *more, history=history) as made:
         made.whole = False
         yield made
 
@@ -308,14 +308,14 @@ def running_road(
 @contextlib.contextmanager
 def _road(
     folder: Path, bootstrap: str, exchange: str, symbols: list[str], played: Callable[[], Streams],
-    options: list[str], *more: str,
+    options: list[str], *more: str, history: int = 0,
 ) -> Iterator[Road]:  # fmt: skip
     port, metrics = free_ports(2)
     rest = f"http://127.0.0.1:{port}"
     config = folder / "road.toml"
     config.write_text(
         f'kafka = "{bootstrap}"\nexchange_listen = "127.0.0.1:{port}"\n'
-        f"[venues.{exchange}]\nsymbols = {symbols!r}\n".replace("'", '"')
+        f"[venues.{exchange}]\nsymbols = {symbols!r}\nhistory = {history}\n".replace("'", '"')
         + "".join(f"{line}\n" for line in more)
     )
     quant = [sys.executable, "-m"]

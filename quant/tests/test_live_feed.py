@@ -10,10 +10,10 @@ import pytest
 
 from barnabas_quant.feeds import BITCOIN_AND_OTHERS, Simulator
 from barnabas_quant.feeds.recording import write_capture
-from barnabas_quant.model import Gap, Trade
+from barnabas_quant.model import Gap, Kline, Trade
 
 from .conftest import START, eventually, free_ports
-from .road import Road, played_frames, road
+from .road import Road, played_frames, road, running_road
 from .test_live_parts import broker_process
 
 embedded = pytest.importorskip("barnabas.embedded", reason="the package barnabas is not installed")
@@ -69,6 +69,30 @@ def test_everything_played_stands_in_the_topics(tmp_path: Path, own_kafka: str, 
     assert counted["quotes"] > 2000
     assert counted["missed quotes"] == 0
     assert counted["diffs"] > 1000
+
+
+def test_a_first_start_brings_candles_of_before_and_a_second_one_none(tmp_path: Path, own_kafka: str) -> None:
+    minute, count = 60_000_000, 300
+    wanted, symbols = {"1m": minute, "5m": 5 * minute}, ["BTCUSDT", "ETHUSDT"]
+    more = f"intervals = {list(wanted)}".replace("'", '"')
+    with running_road(tmp_path, own_kafka, "binance", symbols, 5, more, history=count) as made:
+        told = len(wanted) * len(symbols) * (count + 1)
+        made.wait_until_told(Kline, told)
+        made.feed.kill()
+        made.feed.start()
+        made.wait_until_told(Kline, len(made.records(Kline)) + 4)
+        made.feed.end()
+        made.account()
+        bars, gaps = made.records(Kline), made.records(Gap)
+    for symbol in symbols:
+        for interval, length in wanted.items():
+            mine = [bar for bar in bars if (bar.symbol, bar.interval) == (symbol, interval)]
+            times = [bar.open_time for bar in mine if bar.closed]
+            assert len(times) >= count
+            assert times == list(range(times[0], times[0] + len(times) * length, length))
+            heard = next(bar for bar in mine if not bar.closed)
+            assert heard.open_time == times[0] + count * length
+    assert not [gap for gap in gaps if gap.stream.startswith("kline") and not gap.filled]
 
 
 @pytest.mark.long

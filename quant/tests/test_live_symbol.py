@@ -22,12 +22,12 @@ DECODERS = {kind.topic: msgspec.json.Decoder(kind).decode for kind in (Tick, Tra
 class Desk:
     """Hold a state, what it wrote and what it asked for."""
 
-    def __init__(self, places: Places | None = None, exchange: str = "x") -> None:
+    def __init__(self, places: Places | None = None, exchange: str = "x", history: int = 0) -> None:
         self.rows: list[Any] = []
         self.asked: list[Work] = []
         self.counts = Counts()
         self.state = SymbolState(
-            exchange, "S", "trade", places or Places(), self._write, self.asked.append, self.counts
+            exchange, "S", "trade", places or Places(), self._write, self.asked.append, self.counts, history
         )
 
     def _write(self, topic: str, key: bytes, value: bytes) -> None:
@@ -288,6 +288,34 @@ def test_candles_that_are_missing() -> None:
     at = [bar(minute).open_time for minute in range(6)]
     assert desk.gaps("kline_1m") == [(at[0], at[3], True), (at[2], at[4], False), (at[3], at[5], True)]
     desk.state.kline(bar(5, event=3))
+    assert len(desk.asked) == 1
+
+
+def test_candles_from_before_the_first_one() -> None:
+    desk = Desk(history=4)
+    desk.state.kline(bar(9, closed=False, event=1))
+    desk.state.kline(bar(9, closed=False, event=2))
+    (work,) = desk.asked
+    assert (work.first, work.last) == (bar(5).open_time, bar(9).open_time)
+    assert not desk.rows
+    desk.state.broken("cut")
+    desk.state.fetched_klines([bar(8), bar(6), bar(4)], work)  # one that it does not have, one that nobody asked for
+    desk.state.kline(bar(9, event=3))
+    expected = [(6, True), (8, True), (9, False), (9, False), (9, True)]
+    assert [(row.open_time, row.closed) for row in desk.rows] == [(bar(m).open_time, closed) for m, closed in expected]
+    desk.state.kline(bar(10, closed=False, event=1))
+    later = Desk(desk.state.places, history=4)  # another process goes on
+    later.state.kline(bar(10, event=2))
+    assert len(desk.asked) == 1
+    assert not later.asked
+
+
+def test_a_venue_without_earlier_candles() -> None:
+    desk = Desk(history=4)
+    desk.state.kline(bar(9, closed=False, event=1))
+    desk.state.fetched_klines([], desk.asked[0])
+    desk.state.kline(bar(9, event=2))
+    assert [row.closed for row in desk.rows] == [False, True]
     assert len(desk.asked) == 1
 
 

@@ -38,8 +38,10 @@ class Venue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base address of its REST interface, `https://...`; None: the simulated exchange."""
     symbols: tuple[str, ...] = ()
     """Symbols in the venue's own spelling."""
-    intervals: tuple[str, ...] = ("1m",)
+    intervals: tuple[str, ...] = ("1m", "5m", "15m", "1h", "1d")
     """Kline intervals to subscribe to."""
+    history: Annotated[int, Meta(ge=0, le=10_000)] = 500
+    """Candles of each interval that are fetched from before the first one that comes; 0: none."""
     streams: tuple[Literal["trade", "quote", "depth", "kline"], ...] = ("trade", "quote", "depth", "kline")
     """What is taken of each symbol."""
 

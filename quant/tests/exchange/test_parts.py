@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,12 +13,14 @@ from hypothesis import strategies as st
 from barnabas_quant.exchange.book import LevelBook
 from barnabas_quant.exchange.futures import futures_id
 from barnabas_quant.exchange.history import Shelf
-from barnabas_quant.exchange.klines import INTERVALS, Klines, next_open, open_time
+from barnabas_quant.exchange.klines import INTERVALS, Bar, Klines, next_open, open_time
 from barnabas_quant.exchange.messages import Depth, Places, Snapshot
 from barnabas_quant.exchange.rest import Weights
 from barnabas_quant.exchange.simulator import MINUTE, Simulator
 from barnabas_quant.exchange.walk import BITCOIN_AND_OTHERS
 from barnabas_quant.model import Book, OrderBook, units
+
+START = 1_700_000_040_000
 
 
 def ms(*date: int) -> int:
@@ -62,6 +66,50 @@ def test_bars_without_trades_repeat_the_close_and_kept_bars_are_bounded() -> Non
     for minute in range(4, 9):
         klines.add(minute * 60_000, units("1"), units("1"), True, minute, minute)
     assert [b.open_time for b in klines.candles("1m", None, None, 10, 540_000)] == [360_000, 420_000, 480_000, 540_000]
+
+
+def test_bars_of_before_the_play() -> None:
+    asked = []
+
+    def minute(opened: int) -> Bar:
+        asked.append(opened)
+        at = opened // 60_000
+        return Bar(*(units(str(price)) for price in (at, at + 2, at - 1, at + 1)), first=at, last=at, trades=1)
+
+    klines = Klines("X", Places(), minutes=10, seconds=100)
+    klines.since = 100 * 60_000
+    klines.remembers(minute)
+    klines.add(101 * 60_000, units("300"), units("1"), False, 1, 1)
+    bars = list(klines.candles("1m", None, None, 1000, 101 * 60_000 + 1))
+    # Ten minutes back from the newest; the first of the play, without a trade, repeats the close before it.
+    assert [(b.open_time // 60_000, float(b.open), float(b.close), b.trades) for b in bars] == [
+        *((number, number, number + 1, 1) for number in range(91, 100)), (100, 100, 100, 0), (101, 300, 300, 1),
+    ]  # fmt: skip
+    (five,) = klines.candles("5m", 95 * 60_000, 95 * 60_000, 9, 101 * 60_000 + 1)
+    assert [float(x) for x in (five.open, five.high, five.low, five.close)] == [95, 101, 94, 100]
+    assert (five.trades, five.first, five.last, five.closed) == (5, 95, 99, True)
+    assert not list(klines.candles("15m", None, 90 * 60_000, 9, 101 * 60_000 + 1))  # it would lack some minutes
+    assert [b.open_time // 1000 for b in klines.candles("1s", None, None, 100, 100 * 60_000 + 1_500)] == [6000, 6001]
+    assert sorted(asked) == list(range(91 * 60_000, 100 * 60_000, 60_000))  # each once
+
+
+def test_a_sketch_of_a_minute_goes_with_its_play() -> None:
+    simulator, traded = Simulator(3, BITCOIN_AND_OTHERS), BITCOIN_AND_OTHERS[0]
+    sketches = [simulator.sketch(traded, number) for number in range(50)]
+    assert sketches[:5] == [Simulator(3, BITCOIN_AND_OTHERS).sketch(traded, number) for number in range(5)]
+    for before, after in pairwise(sketches):
+        assert (before.close, before.last + 1) == (after.open, after.first)
+    for number in (7, 8, 9):
+        told = [frame.text for frame in simulator.minute(number, START) if b"btcusdt@kline_1m" in frame.text[:40]]
+        played = msgspec.json.decode(told[-1])["data"]["k"]
+        sketch = sketches[number]
+        assert (played["f"], played["L"], played["n"]) == (sketch.first, sketch.last, sketch.trades)
+        spread = traded.price * traded.tick * 0.0004
+        assert abs(units(played["o"]) - sketch.open) < spread
+        assert abs(units(played["c"]) - sketch.close) < spread
+        assert sketch.low <= min(sketch.open, sketch.close) <= max(sketch.open, sketch.close) <= sketch.high
+        assert sketch.high - sketch.low < 6 * traded.volatility * sketch.open
+        assert 0 < sketch.taker_volume < sketch.volume
 
 
 @given(st.lists(st.integers(1, 5), max_size=60), st.integers(1, 9), st.integers(0, 200), st.integers(1, 20))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from barnabas_quant.exchange.play import EPOCH, instruments
 from barnabas_quant.exchange.simulator import MINUTE, Simulator
 
@@ -33,6 +35,30 @@ def test_a_killed_exchange_goes_on_with_the_same_market(start: Start) -> None:
     told = {trade["id"]: (trade["price"], trade["qty"], trade["time"]) for trade in fetched}
     assert set(range(seen[0]["t"], last + 1)) <= told.keys()
     assert all(told[trade["t"]] == (trade["p"], trade["q"], trade["T"]) for trade in seen)
+
+
+def test_bars_of_hours_before_the_start(simulated: Running, start: Start) -> None:
+    minutes = simulated.get("/api/v3/klines", symbol="BTCUSDT", interval="1m", limit=1000).json()
+    times = [row[0] for row in minutes]
+    assert times == list(range(times[0], times[0] + 1000 * MINUTE, MINUTE))
+    assert all(float(row[2]) >= max(float(row[1]), float(row[4])) >= float(row[3]) > 0 < row[8] for row in minutes)
+    # Where the sketches end and the play begins, as between any two minutes, the price goes on.
+    assert all(abs(float(after[1]) / float(before[4]) - 1) < 0.0005 for before, after in pairwise(minutes))
+    hours = simulated.get("/api/v3/klines", symbol="BTCUSDT", interval="1h", limit=1000).json()
+    assert len(hours) > 30
+    opened, closed = hours[-2][0], hours[-2][6]
+    inside = [row for row in minutes if opened <= row[0] < closed]
+    assert (hours[-2][1], hours[-2][4]) == (inside[0][1], inside[-1][4])
+    assert float(hours[-2][2]) == max(float(row[2]) for row in inside)
+    assert hours[-2][8] == sum(row[8] for row in inside)
+    at = {"startTime": times[10], "endTime": times[19]}
+    futures = simulated.get("/fapi/v1/klines", symbol="BTCUSDT", interval="1m", **at).json()
+    assert [[float(x) for x in row[1:5]] for row in futures] == [[float(x) for x in row[1:5]] for row in minutes[10:20]]
+    around = {"after": times[20], "before": times[9]}
+    okx = simulated.get("/api/v5/market/history-candles", instId="BTC-USDT", bar="1m", limit=10, **around).json()
+    assert [int(row[0]) for row in okx["data"]] == times[19:9:-1]
+    forgetful = start("--symbols", "1", "--venues", "binance", "--no-memory")
+    assert len(forgetful.get("/api/v3/klines", symbol="BTCUSDT", interval="1m").json()) <= 4
 
 
 def test_many_instruments_and_few_venues(start: Start) -> None:

@@ -51,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     venues = f"{BINANCE},{BINANCE_USDM},{OKX}"
     parser.add_argument("--venues", default=venues, help="of the random market; the first has /ws and /stream")
     parser.add_argument("--backlog", type=int, default=1, metavar="MINUTES", help="history at the start")
+    parser.add_argument(
+        "--no-memory", action="store_true", help="no bars of minutes before the backlog (default: as many as are kept)"
+    )
     parser.add_argument("--capture", type=Path, action="append", default=[], metavar="FILE", help="recorded frames")
     parser.add_argument("--exchange", help="venue of the captures (default: by their frames)")
     parser.add_argument("--speed", type=_speed, default=1.0, metavar="N|max", help="of the captures (default 1)")
@@ -137,7 +140,7 @@ def _play(options: argparse.Namespace, exchange: Exchange, captures: list[Captur
     if not captures:
         simulator = Simulator(options.seed, traded)
         spot, futures = markets.get(BINANCE), markets.get(BINANCE_USDM)
-        return SimulatedPlay(simulator, traded, spot, futures, exchange.okx, options.backlog)
+        return SimulatedPlay(simulator, traded, spot, futures, exchange.okx, options.backlog, not options.no_memory)
     market = next(iter(markets.values()))
 
     async def ready(names: list[str]) -> None:

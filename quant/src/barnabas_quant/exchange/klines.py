@@ -2,14 +2,15 @@
 
 Bars of a second and of a minute are kept, bounded; longer ones are added up from minutes when they are asked for. A
 bar is given only where the play covers it from its first moment, so none is built from half an interval; an interval
-without trades repeats the close before it, with no volume and ids of -1, as the venue does.
+without trades repeats the close before it, with no volume and ids of -1, as the venue does. A source may know the
+minutes before the play (`Klines.remembers`): a venue has bars of years, whoever begins to listen.
 Amounts are units of 10^-8 (prices, quantities) and of 10^-16 (turnover).
 Source: Binance API documentation, "Kline/Candlestick data".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -89,6 +90,15 @@ class Klines:
         self._recorded: dict[tuple[str, int], Candle] = {}
         self.since: int | None = None
         """From when on the play covers everything, milliseconds."""
+        self._earlier: dict[int, Bar] = {}
+        self._remember: Callable[[int], Bar] | None = None
+
+    def remembers(self, minute: Callable[[int], Bar]) -> None:
+        """Take what gives the bar of a minute from before the play, by its beginning in milliseconds; whole ones only.
+
+        As many minutes before the play are asked for as are kept of it.
+        """
+        self._remember = minute
 
     def add(self, time: int, price: int, quantity: int, buyer_is_maker: bool, first: int, last: int) -> None:
         """Count a trade in, or the trades of an aggregate, at `time`."""
@@ -157,7 +167,9 @@ class Klines:
             return None
         _, bars, kept = self._kept[0 if interval == "1s" else 1]
         oldest = self.since
-        if len(bars) >= kept:
+        if self._remember is not None and interval != "1s":
+            oldest = next(reversed(bars), oldest) - kept * MINUTE
+        elif len(bars) >= kept:
             oldest = max(oldest, next(iter(bars)))
         return self._at_or_after(interval, oldest)
 
@@ -175,23 +187,32 @@ class Klines:
     def _bar(self, interval: str, opened: int) -> Bar | None:
         length, bars, _ = self._kept[0 if interval == "1s" else 1]
         end = next_open(interval, opened)
+        early = self.since if interval != "1s" and self._remember is not None else None
         if opened + length == end:
-            return bars.get(opened)
+            return self._minute_before(opened) if early is not None and opened < early else bars.get(opened)
         whole: Bar | None = None
         for start in range(opened, end, length):
-            bar = bars.get(start)
+            bar = self._minute_before(start) if early is not None and start < early else bars.get(start)
             if bar is not None:
                 if whole is None:
                     whole = Bar(bar.open, bar.high, bar.low, bar.close, bar.first, bar.last)
                 whole.add(bar)
         return whole
 
+    def _minute_before(self, opened: int) -> Bar:
+        """Give the bar of a minute from before the play; `_oldest` bounds how many there are."""
+        bar = self._earlier.get(opened)
+        if bar is None:
+            assert self._remember is not None
+            bar = self._earlier[opened] = self._remember(opened)
+        return bar
+
     def _close_before(self, opened: int) -> int | None:
         _, bars, _ = self._kept[0]
         for start in reversed(bars):
             if start < opened:
                 return bars[start].close
-        return None
+        return None if self._remember is None or self.since is None else self._minute_before(self.since - MINUTE).close
 
     def _candle(self, interval: str, opened: int, bar: Bar, closed: bool) -> Candle:
         def price(amount: int) -> str:

@@ -40,11 +40,12 @@ class OkxMarket:
         self._told: dict[str, int] = {}  # instId -> seqId of the last update
         self._seconds: dict[str, tuple[int, int]] = {}  # instId -> the last second and minute in which bars were told
 
-    def list_symbol(self, symbol: str, places: Places) -> None:
+    def list_symbol(self, symbol: str, places: Places) -> History:
         """Make an instrument known by its Binance symbol."""
         name = "-".join(split_symbol(symbol))
         self._names[symbol] = name
-        self.histories[name] = History(name, places, places, self._retention)
+        history = self.histories[name] = History(name, places, places, self._retention)
+        return history
 
     def begin(self, time: int) -> None:
         """Say from when on, milliseconds, the play covers everything."""

@@ -1,8 +1,8 @@
 """What is played: the simulated market at the pace of the wall clock, or a capture at any speed.
 
 The simulated market is a function of its seed and of the minute of the wall clock: whoever starts it again finds it
-where it would be, ids and prices alike, and recent history is made again at the start. Its spot frames are told to
-each venue in that venue's way.
+where it would be, ids and prices alike, and recent history is made again at the start; of what lies before that there
+are bars alone. Its spot frames are told to each venue in that venue's way.
 
 A capture is played as it was recorded, once. Symbols, streams and first snapshots are looked up ahead; its clock is
 the exchange's own event time.
@@ -15,6 +15,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from heapq import merge
 from itertools import chain, islice
 from operator import attrgetter
@@ -25,6 +26,7 @@ import msgspec
 from barnabas_quant.errors import QuantError
 from barnabas_quant.exchange.binance_rest import aggregate_of
 from barnabas_quant.exchange.futures import futures_message, futures_snapshot
+from barnabas_quant.exchange.klines import Bar
 from barnabas_quant.exchange.market import Market
 from barnabas_quant.exchange.messages import (
     Aggregate,
@@ -115,7 +117,9 @@ class SimulatedPlay:
         futures: Market | None,
         okx: OkxMarket | None,
         backlog: int = 1,
+        remembers: bool = True,
     ) -> None:
+        """Take the venues, how many minutes before now are played, and whether there are bars of earlier ones."""
         self.state = "playing"
         self.frames = 0
         self._simulator = simulator
@@ -127,16 +131,20 @@ class SimulatedPlay:
         for market in (spot, futures):
             if market is not None:
                 market.aggregates_are_trades = True
-        self._places = {instrument.symbol: places_of(instrument) for instrument in instruments}
-        for symbol, places in self._places.items():
-            lower = symbol.lower()
+        self._places: dict[str, Places] = {}
+        for instrument in instruments:
+            symbol, places, lower = instrument.symbol, places_of(instrument), instrument.symbol.lower()
+            self._places[symbol] = places
             names = [f"{lower}@{kind}" for kind in ("trade", "aggTrade", "bookTicker", "depth@100ms", "kline_1m")]
+            histories = []
             if spot is not None:
-                spot.list_symbol(symbol, Places(), places, names)
+                histories.append(spot.list_symbol(symbol, Places(), places, names))
             if futures is not None:
-                futures.list_symbol(symbol, places, places, names)
+                histories.append(futures.list_symbol(symbol, places, places, names))
             if okx is not None:
-                okx.list_symbol(symbol, places)
+                histories.append(okx.list_symbol(symbol, places))
+            for history in histories if remembers else ():
+                history.klines.remembers(partial(self._sketch, instrument))
 
     def now(self) -> int:
         return time.time_ns() // 10**6
@@ -175,6 +183,9 @@ class SimulatedPlay:
             self.frames += 1
             if self.frames % _BURST == 0:
                 await asyncio.sleep(0)
+
+    def _sketch(self, instrument: Instrument, opened: int) -> Bar:
+        return self._simulator.sketch(instrument, (opened - EPOCH) // MINUTE)
 
     def _frames(self, number: int) -> Iterator[Frame]:
         while True:

@@ -40,6 +40,8 @@ class FeedOptions:
     rest: str
     symbols: tuple[str, ...]
     intervals: tuple[str, ...] = ("1m",)
+    history: int = 0
+    """Candles of each interval that are fetched where the topic has none of a symbol."""
     kinds: tuple[str, ...] = ("trade", "quote", "depth", "kline")
     timing: Timing = field(default_factory=Timing)
     streams_a_connection: int | None = None
@@ -246,6 +248,7 @@ class LiveFeed:
             self._producer.put,
             self._wanted.put_nowait,
             self.counts,
+            self._options.history,
         )
         self.states[symbol] = state
         for stream in self._streams(symbol):

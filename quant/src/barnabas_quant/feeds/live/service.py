@@ -65,6 +65,7 @@ class LiveFeedService(Service):
             rest=venue_settings.rest or f"http://{simulated}",
             symbols=venue_settings.symbols if symbols is None else symbols,
             intervals=venue_settings.intervals,
+            history=venue_settings.history,
             kinds=venue_settings.streams,
         )
         known = read_places(settings.bootstrap, self.exchange, options.symbols, options.intervals)

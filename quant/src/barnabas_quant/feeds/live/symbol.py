@@ -2,10 +2,10 @@
 
 Each stream has ids that rise. A record at or below the last id is one that stands in its topic already and is dropped.
 Trade ids of a symbol rise by one: whatever is missing is seen by that, asked for (`Work`), and what comes meanwhile is
-held back, so that the topic has all in order; candles likewise, by their opening times. Ids of quotes have holes: only
-a connection that broke tells that some were missed, and those are gone, as are changes of the book: the gap is told
-with the ids around it. A book is rebuilt from snapshot and diffs, compared with the quotes at the same update id, and
-started anew when it is wrong.
+held back, so that the topic has all in order; candles likewise, by their opening times, and some from before the very
+first one are fetched, too. Ids of quotes have holes: only a connection that broke tells that some were missed, and
+those are gone, as are changes of the book: the gap is told with the ids around it. A book is rebuilt from snapshot and
+diffs, compared with the quotes at the same update id, and started anew when it is wrong.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ _MAYBE_CUT = 400
 
 _QUOTES_KEPT = 4_000
 """Quotes of a symbol that wait for the book to reach their update id."""
+
+_HISTORY = "history"
+"""Why candles are fetched from before the first one: what the venue lacks of them is no gap."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -94,8 +97,12 @@ class SymbolState:
         write: Callable[[str, bytes, bytes], object],
         ask: Callable[[Work], None],
         counts: Counts,
+        history: int = 0,
     ) -> None:
-        """Take where the topics stand; `write` gets topic, key and record, `ask` what is to be fetched."""
+        """Take where the topics stand; `write` gets topic, key and record, `ask` what is to be fetched.
+
+        `history`: how many candles of an interval are fetched where its topic has none.
+        """
         self.exchange = exchange
         self.symbol = symbol
         self.key = f"{exchange}:{symbol}".encode()
@@ -105,6 +112,7 @@ class SymbolState:
         self._tick_text = tick_writer(exchange, symbol)
         self._ask = ask
         self._counts = counts
+        self._history = history
         self._stored_trade = -1 if places.trade is None else places.trade
         if places.trade is None:  # killed before the first trades were acknowledged: go on where their ticks end
             places.trade = places.trade_tick
@@ -375,26 +383,40 @@ class SymbolState:
             held.append(kline)
             return
         last = self.places.klines.get(kline.interval)
-        if last is not None:
+        step = kline.close_time // 1000 * 1000 + 1000 - kline.open_time
+        if last is None:
+            following = max(0, kline.open_time - self._history * step)
+            cause = _HISTORY
+        else:
             open_time, event_time, closed = last
             if (kline.open_time, kline.closed, kline.event_time) <= (open_time, closed, event_time):
                 self._counts.duplicates += 1
                 return
-            step = kline.close_time // 1000 * 1000 + 1000 - kline.open_time
             following = open_time + step if closed else open_time
-            if kline.open_time > following:  # a bar was not seen to close
-                self._filling_klines[kline.interval] = [kline]
-                cause = self._klines_broken.get(kline.interval, "skipped")
-                self._ask(Work("klines", self.symbol, following, kline.open_time, kline.interval, cause, step))
-                return
+            cause = self._klines_broken.get(kline.interval, "skipped")
+        if kline.open_time > following:  # a bar was not seen to close, or to begin with
+            self._filling_klines[kline.interval] = [kline]
+            self._ask(Work("klines", self.symbol, following, kline.open_time, kline.interval, cause, step))
+            return
         self._emit_kline(kline)
 
     def fetched_klines(self, fetched: list[Kline], work: Work) -> None:
         """Take the closed candles fetched for a hole, then those held back; tell which are missing still."""
         held = self._filling_klines.pop(work.interval, [])
         received = held[0].receive_time if held else 0
-        stream = f"kline_{work.interval}"
         bars = {kline.open_time: kline for kline in fetched if work.first <= kline.open_time < work.last}
+        if work.cause == _HISTORY:
+            for open_time in sorted(bars):
+                self._emit_kline(bars[open_time])
+        else:
+            self._fill_bars(bars, work, received)
+        self._klines_broken.pop(work.interval, None)
+        self.places.klines[work.interval] = (work.last - work.step, 0, True)  # what is missing is not asked for twice
+        for kline in held:
+            self.kline(kline)
+
+    def _fill_bars(self, bars: dict[int, Kline], work: Work, received: int) -> None:
+        stream = f"kline_{work.interval}"
         last = run = work.first - work.step
         for open_time in sorted(bars):
             if open_time != last + work.step:
@@ -406,10 +428,6 @@ class SymbolState:
         self._bar_gap(stream, run, last, work, received)
         if last + work.step < work.last:
             self._gap(stream, last, work.last, received, work.cause, filled=False)
-        self._klines_broken.pop(work.interval, None)
-        self.places.klines[work.interval] = (work.last - work.step, 0, True)  # what is missing is not asked for twice
-        for kline in held:
-            self.kline(kline)
 
     def _bar_gap(self, stream: str, run: int, last: int, work: Work, received: int) -> None:
         if last > run:
