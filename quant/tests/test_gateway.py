@@ -26,7 +26,7 @@ from barnabas_quant.cache import Cache, book_key, short_tick_key, tick_key
 from barnabas_quant.cache.store import book_entry, stamped, tick_entry
 from barnabas_quant.history import ClickHouse as Client
 from barnabas_quant.history import migrate
-from barnabas_quant.model import Record
+from barnabas_quant.model import Record, Trade
 from barnabas_quant.service import Context, Status
 from barnabas_quant.services.gateway import GatewayService
 from barnabas_quant.settings import Gateway, Settings
@@ -37,6 +37,13 @@ from .test_cache_service import book, kline, tick
 
 NOWHERE = "http://127.0.0.1:1/default"
 NO_REDIS = "redis://127.0.0.1:1/0"
+
+
+def trade(symbol: str, number: int) -> Trade:
+    return Trade(
+        exchange="binance", symbol=symbol, trade_id=number, price="1.5", quantity="2", buyer_is_maker=True,
+        event_time=1, trade_time=1, receive_time=1,
+    )  # fmt: skip
 
 
 class Served:
@@ -253,6 +260,33 @@ def test_a_symbol_that_was_only_heard_of_has_no_candles_and_no_trades_yet(gatewa
     for path in ("klines", "trades"):
         eventually(lambda path=path: gateway.get(f"{path}/{symbol}").status_code == 200)  # type: ignore[misc]
         assert gateway.get(f"{path}/{symbol}").json()[path] == []
+
+
+def test_what_was_heard_counts_before_the_history_has_it(gateway: Served, seed: int) -> None:
+    symbol, minute = f"H{seed}", 1_700_000_040_000_000
+    bars = [kline(symbol, minute + n * 60_000_000, "venue", n) for n in range(4)]
+    gateway.send(*bars)
+    eventually(lambda: len((gateway.get(f"klines/{symbol}").json()).get("klines", ())) == 4)
+    found = gateway.get(f"klines/{symbol}", limit=2).json()["klines"]
+    assert [bar["open_time"] for bar in found] == [bar.open_time for bar in bars[2:]]
+    gateway.send(*(trade(symbol, n) for n in range(5)))
+    eventually(lambda: len(gateway.get(f"trades/{symbol}").json()["trades"]) == 5)
+    found = gateway.get(f"trades/{symbol}", before=4, limit=2).json()["trades"]
+    assert [(row["trade_id"], row["price"]) for row in found] == [(3, "1.5"), (2, "1.5")]
+
+
+@pytest.mark.long
+def test_an_answer_does_not_wait_for_the_market(gateway: Served, seed: int) -> None:
+    with gateway.open() as client:
+        ask(client, "subscribe", f"trade:binance:S{seed}")
+        # More than fits into the pipes on the way, while nobody reads: what is left waits at the gateway.
+        for begin in range(0, 100_000, 50_000):
+            gateway.send(*(trade(f"S{seed}", n) for n in range(begin, begin + 50_000)))
+        eventually(lambda: gateway.get(f"trades/S{seed}", limit=1).json()["trades"][0]["trade_id"] == 99_999)
+        client.send('{"op": "ping"}')
+        while json.loads(client.recv(20)) != [{"op": "pong"}]:
+            pass
+        assert len(json.loads(client.recv(20))) > 100  # the market goes on behind it
 
 
 def test_what_is_known_and_how_it_is(gateway: Served) -> None:

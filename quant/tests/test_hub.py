@@ -45,6 +45,16 @@ def test_only_those_who_asked_get_it() -> None:
     assert taken(one) == taken(all_of_them) == []
 
 
+def test_who_asks_for_one_and_for_all_of_them_is_told_once() -> None:
+    hub = Hub()
+    one, trade = client_of(hub, "trade:binance:*", "trade:binance:BTCUSDT"), "trade:binance:BTCUSDT"
+    hub.publish(trade, None, event(trade, 1))
+    assert [e["data"]["n"] for e in taken(one)] == [1]
+    hub.unsubscribe(one, [trade])
+    hub.publish(trade, None, event(trade, 2))
+    assert [e["data"]["n"] for e in taken(one)] == [2]
+
+
 def test_whoever_comes_late_is_told_the_last_value() -> None:
     hub = Hub()
     hub.publish(BTC, BTC, event(BTC, 1))

@@ -156,6 +156,17 @@ def test_a_gateway_that_comes_back_knows_it_all(gateway: GatewayProcess) -> None
     assert eve.get("equity/XYZ").json()["points"] == []
 
 
+def test_one_order_too_few_cancels_none(gateway: GatewayProcess) -> None:
+    jan = user(gateway, "jan")
+    jan.post("orders", json={"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.1", "price": "49000"})
+    eventually(lambda: len(jan.get("portfolio").json()["orders"]) == 1)
+    answer = jan.delete("orders/")
+    assert answer.status_code == 400 and "which order?" in answer.json()["message"]
+    assert len(jan.get("portfolio").json()["orders"]) == 1
+    assert jan.delete("orders").status_code == 200
+    eventually(lambda: not jan.get("portfolio").json()["orders"])
+
+
 def test_the_kill_switch_is_of_who_pulls_it(gateway: GatewayProcess) -> None:
     carl, dora = user(gateway, "carl"), user(gateway, "dora")
     order = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.01"}
@@ -253,6 +264,22 @@ def test_older_records_come_from_the_history(gateway: GatewayProcess, kafka: str
     eventually(lambda: len(every()) == count + 1)  # and that of its opening
     found = every()
     assert found == sorted(set(found), reverse=True)
+
+
+def test_past_orders_are_known_after_a_restart_too(gateway: GatewayProcess, kafka: str) -> None:
+    kai = user(gateway, "kai")
+    request = OrderRequest(instrument=KEY, side="BUY", quantity=ONE // 10_000)
+    count = KEPT // 2  # of several events each, which are more than are kept
+    tell(kafka, "trade-commands", *[msgspec.json.encode(Place("", 0, request, "kai"))] * count)
+
+    def over() -> int:
+        return len(kai.get("orders", params={"limit": KEPT}).json()["orders"])
+
+    eventually(lambda: over() == count)
+    gateway.kill()
+    gateway.start()
+    eventually(gateway.writes)
+    eventually(lambda: over() == count)
 
 
 def test_what_is_no_number(gateway: GatewayProcess, closed_user: Browser) -> None:

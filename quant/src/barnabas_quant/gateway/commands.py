@@ -7,6 +7,8 @@ answered by what it tells of them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections import OrderedDict
 from typing import Any, Generic, TypeVar
 
@@ -29,7 +31,11 @@ _REMEMBERED = 2000  # decisions: one may be heard before it is known that it was
 
 
 class Commands(Generic[_A]):
-    """Write commands, and know what became of them. All of it runs on one loop."""
+    """Write commands, and know what became of them. All of it runs on one loop, but for a thread that hears from Kafka.
+
+    A thread of its own: those that the loop lends would all wait here while Kafka is away, and whatever else needs one
+    (Redis, health) behind them.
+    """
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         """Take where the commands go; who hears the answers hands them to `hear`."""
@@ -42,6 +48,14 @@ class Commands(Generic[_A]):
         )
         self._decided: OrderedDict[str, _A] = OrderedDict()
         self._waiting: dict[str, asyncio.Future[_A]] = {}
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._acknowledge, name=f"commands {topic}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed.set()
+        self._thread.join(2)
 
     def hear(self, decision: _A) -> None:
         """Take what was decided about anything."""
@@ -58,7 +72,8 @@ class Commands(Generic[_A]):
         written: asyncio.Future[int] = loop.create_future()
 
         def delivered(error: KafkaError | None, message: Message) -> None:
-            loop.call_soon_threadsafe(settle, error, int(message.offset() or 0))
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(settle, error, int(message.offset() or 0))
 
         def settle(error: KafkaError | None, offset: int) -> None:
             if written.done():
@@ -72,11 +87,14 @@ class Commands(Generic[_A]):
             self._producer.produce(self._topic, msgspec.json.encode(command), partition=0, on_delivery=delivered)
         except (BufferError, KafkaException) as error:
             raise BusError(f"{self._topic}: {error}") from error
-        await asyncio.to_thread(self._producer.flush, _PATIENCE + 1)
         try:
-            return f"{self._topic}-0-{await asyncio.wait_for(written, 1)}"
+            return f"{self._topic}-0-{await asyncio.wait_for(written, _PATIENCE + 1)}"
         except TimeoutError as error:
             raise BusError(f"{self._topic}: the command is not acknowledged; perhaps it is there") from error
+
+    def _acknowledge(self) -> None:
+        while not self._closed.is_set():
+            self._producer.poll(0.5)
 
     async def ask(self, command: Any, seconds: float) -> tuple[str, _A | None]:
         """Write a command and wait for what is decided about it; None where that takes longer. Raises BusError."""

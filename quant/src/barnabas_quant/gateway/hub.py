@@ -118,6 +118,9 @@ class Client:
         return b"[%s]" % b",".join(events) if events else None
 
 
+_NOBODY: frozenset[Client] = frozenset()
+
+
 class Hub:
     """Know the clients of each stream, and the last event of each conflated one."""
 
@@ -172,9 +175,11 @@ class Hub:
         every = wildcard(stream)
         if place is not None:
             self._last.setdefault(every, {})[series or place] = (stream, event)
-        for name in (stream, every) if every != stream else (stream,):
-            for client in self._wanting.get(name, ()):
-                client.put(stream, place, event)
+        listening = self._wanting.get(stream, _NOBODY)
+        if every != stream:  # who asked for it and for all of them hears it once
+            listening = listening | self._wanting.get(every, _NOBODY)
+        for client in listening:
+            client.put(stream, place, event)
 
     def _known(self, stream: str) -> Iterator[tuple[str, tuple[str, bytes]]]:
         for place, (name, event) in self._last.get(wildcard(stream), {}).items():

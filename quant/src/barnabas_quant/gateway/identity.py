@@ -55,11 +55,11 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionEnded(Unauthorized):
-    """Say that the session of a cookie is none any more; the browser is told to forget it."""
+    """Say that the session of a cookie is none any more.
 
-    def headers(self) -> dict[str, str]:
-        """Take the cookie away."""
-        return {**super().headers(), "Set-Cookie": f"{COOKIE}=; HttpOnly; Max-Age=0; Path=/; SameSite=strict"}
+    The browser keeps the cookie, so that whatever else the page sends is refused as well, until it has asked who it
+    acts as (`GET /api/v1/session`): its next order is not an owner's on an open gateway.
+    """
 
 
 class Doorkeeper:
@@ -89,6 +89,10 @@ class Doorkeeper:
                 own_page(request)
                 return identity_of(account, "session", token)
             raise SessionEnded("the session has ended: sign in again")
+        return self.without_session(request)
+
+    def without_session(self, request: HTTPConnection) -> Identity | None:
+        """Tell who asks without a token or a cookie. Raises Forbidden for what another site may have sent."""
         if self.open and _from_here(request):
             own_page(request)
             return Identity(user=HOUSE, account=HOUSE, owner=True, via="open")

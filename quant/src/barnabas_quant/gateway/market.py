@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import msgspec
@@ -50,6 +52,7 @@ class _One(msgspec.Struct):
 
 
 _kline = msgspec.json.Decoder(Kline).decode
+_trade = msgspec.json.Decoder(TradeRow).decode
 _book = msgspec.json.Decoder(_BookRow).decode
 
 _KLINES = """
@@ -87,6 +90,10 @@ UNION ALL SELECT 1 AS one FROM market_trades WHERE exchange = {exchange:String} 
 UNION ALL SELECT 1 AS one FROM market_ticks WHERE exchange = {exchange:String} AND symbol = {symbol:String} LIMIT 1
 """
 
+_BARS_HEARD = 10
+_TRADES_HEARD = 500
+"""Candles of each series and trades of each instrument that are remembered: the history has them a second later."""
+
 _FAR = 4_000_000_000_000  # milliseconds: the year 2096
 
 
@@ -110,7 +117,8 @@ class Market:
         newest = Newest(settings.bootstrap, stopping)
         self.prices = Prices(cache, history, newest, settings.primary)
         self._heard: dict[tuple[str, str], int] = {}  # exchange, symbol -> Kafka's timestamp of the last tick
-        self._forming: dict[tuple[str, str, str, str], bytes] = {}
+        self._bars: dict[tuple[str, str, str, str], OrderedDict[str, bytes]] = {}  # by place: the newest of each bar
+        self._trades: dict[str, deque[bytes]] = {}  # by stream
         self._known: dict[tuple[str, str], int] | None = None
 
     @property
@@ -129,7 +137,12 @@ class Market:
         elif kind == "kline":
             exchange, symbol, interval = rest.split(":")
             source = (event.series or "").rpartition("@")[2]
-            self._forming[exchange, symbol, interval, source] = event.record
+            bars = self._bars.setdefault((exchange, symbol, interval, source), OrderedDict())
+            bars[event.place or ""] = event.record
+            if len(bars) > _BARS_HEARD:
+                bars.popitem(last=False)
+        elif kind == "trade":
+            self._trades.setdefault(rest, deque(maxlen=_TRADES_HEARD)).append(event.record)
 
     def last_tick_ages(self) -> dict[str, int]:
         """Give milliseconds since the last tick of each exchange came."""
@@ -146,7 +159,7 @@ class Market:
 
     def forming(self, exchange: str, symbol: str, interval: str) -> tuple[int, str] | None:
         """Give opening time and close of the newest candle that the stream brought, the venue's own before ours."""
-        bars = self._forming_bars(exchange, symbol, interval, 0, _FAR)
+        bars = self._bars_heard(exchange, symbol, interval, 0, _FAR)
         newest = max(bars, key=lambda bar: (bar.open_time, bar.source == "venue"), default=None)
         return None if newest is None else (newest.open_time, newest.close)
 
@@ -172,7 +185,7 @@ class Market:
             limit=limit * 2,  # a bar may stand there from both sources
         )
         bars: dict[int, _KlineRow] = {}
-        for row in (*rows, *self._forming_bars(exchange, symbol, interval, start or 0, end or _FAR)):
+        for row in (*rows, *self._bars_heard(exchange, symbol, interval, start or 0, end or _FAR)):
             if source is not None and row.source != source:
                 continue
             held = bars.get(row.open_time)
@@ -185,11 +198,10 @@ class Market:
         plain = [Bar(**{name: getattr(row, name) for name in Bar.__struct_fields__}) for row in chosen]
         return Bars(exchange=exchange, symbol=symbol, interval=interval, klines=plain)
 
-    def _forming_bars(self, exchange: str, symbol: str, interval: str, start: int, end: int) -> list[_KlineRow]:
+    def _bars_heard(self, exchange: str, symbol: str, interval: str, start: int, end: int) -> list[_KlineRow]:
         found = []
         for source in ("venue", "computed"):
-            record = self._forming.get((exchange, symbol, interval, source))
-            if record is not None:
+            for record in self._bars.get((exchange, symbol, interval, source), {}).values():
                 try:
                     bar = _kline(record)
                 except msgspec.DecodeError:  # the stream passes on what it does not read; this needs all of it
@@ -198,18 +210,27 @@ class Market:
                     found.append(_KlineRow(**{name: getattr(bar, name) for name in _KlineRow.__struct_fields__}))
         return found
 
+    def _trades_heard(self, exchange: str, symbol: str) -> Iterator[TradeRow]:
+        for record in self._trades.get(f"{exchange}:{symbol}", ()):
+            with contextlib.suppress(msgspec.DecodeError):
+                yield _trade(record)
+
     async def trades(self, exchange: str, symbol: str, limit: int, before: int | None) -> Trades | None:
         """Give trades, newest first; None where nobody knows the symbol. Raises StoreUnavailable."""
+        end = 2**63 if before is None else before
         rows = await self._history.rows(
-            _TRADES, TradeRow, exchange=exchange, symbol=symbol, limit=limit, before=2**63 if before is None else before
+            _TRADES, TradeRow, exchange=exchange, symbol=symbol, limit=limit, before=end
         )
-        if not rows and not await self._knows(exchange, symbol):
+        heard = (trade for trade in self._trades_heard(exchange, symbol) if trade.trade_id < end)
+        every = {trade.trade_id: trade for trade in (*heard, *rows)}
+        if not every and not await self._knows(exchange, symbol):
             return None
-        return Trades(exchange=exchange, symbol=symbol, trades=rows)
+        newest = [every[id] for id in sorted(every, reverse=True)]
+        return Trades(exchange=exchange, symbol=symbol, trades=newest[:limit])
 
     async def _knows(self, exchange: str, symbol: str) -> bool:
         """Tell whether anything was ever heard of a symbol. Raises StoreUnavailable."""
-        if (exchange, symbol) in self._heard or any(key[:2] == (exchange, symbol) for key in self._forming):
+        if (exchange, symbol) in self._heard or any(key[:2] == (exchange, symbol) for key in self._bars):
             return True
         return bool(await self._history.rows(_KNOWN, _One, exchange=exchange, symbol=symbol))
 

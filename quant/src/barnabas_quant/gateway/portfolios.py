@@ -1,9 +1,15 @@
-"""The accounts that somebody looks at: read from the history once, then kept up by the stream."""
+"""The accounts that somebody looks at: read from the history once, then kept up by the stream.
+
+The history is some records behind. Those that it lacks when an account is read from it are among the recent ones of the
+stream, which the gateway reads from a little before its start on. Where even that leaves a hole, as after an hour
+without a history, what was read is answered and not kept: the next one who asks has it read again.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,7 +35,7 @@ from barnabas_quant.trading.orders import OPEN
 
 _VIEWS = 1000
 _RECENT = 10_000
-"""Records of all accounts that are kept until the history has them."""
+"""Records of each kind, of all accounts, that are kept until the history has them."""
 
 _O = TypeVar("_O", bound=Output)
 
@@ -47,7 +53,7 @@ _LATEST = f"ORDER BY seq DESC LIMIT {KEPT}"
 _LOADED: tuple[tuple[type[Output], str], ...] = (
     (PositionEvent, "ORDER BY seq DESC LIMIT 1 BY instrument"),
     (EquityEvent, "ORDER BY seq DESC LIMIT 1 BY currency"),
-    (OrderEvent, _LATEST),
+    (OrderEvent, f"AND status NOT IN ({OPEN_STATES}) {_LATEST}"),
     (
         OrderEvent,
         "AND `order` IN (SELECT `order` FROM orders WHERE account = {account:String} AND topic_id = {topic_id:UUID} "
@@ -78,21 +84,28 @@ GROUP BY intDiv(equity.time - bounds.1, width) ORDER BY time
 """
 
 
+class _Last(msgspec.Struct):
+    seq: int
+    count: int
+
+
 class Portfolios:
     """Know the accounts. All of it runs on one loop."""
 
-    def __init__(self, bootstrap: str, history: AsyncClickHouse) -> None:
+    def __init__(self, bootstrap: str, history: AsyncClickHouse, whole: Callable[[str], bool | None]) -> None:
+        """Take the stores, and what tells whether the stream began with a topic's first record; None: not read yet."""
         self._bootstrap = bootstrap
         self._history = history
+        self._whole = whole
         self._views: OrderedDict[str, View] = OrderedDict()
         self._loading: dict[str, asyncio.Lock] = {}
-        self._recent: deque[Output] = deque(maxlen=_RECENT)
+        self._recent: dict[type[Output], deque[Output]] = {kind: deque(maxlen=_RECENT) for kind in _TABLES}
         self._ids: dict[str, str] = {}
         self._awaited: dict[str, asyncio.Future[OrderEvent]] = {}
 
     def hear(self, event: Output) -> None:
         """Take a record of the stream."""
-        self._recent.append(event)
+        self._recent[type(event)].append(event)
         if isinstance(event, OrderEvent) and event.order in self._awaited and event.step not in _ON_ITS_WAY:
             awaited = self._awaited.pop(event.order)
             if not awaited.done():
@@ -102,7 +115,7 @@ class Portfolios:
 
     async def venue_says(self, order: str, seconds: float) -> OrderEvent | None:
         """Give the first word of the venue about an order; None where it takes longer."""
-        for event in self._recent:
+        for event in self._recent[OrderEvent]:
             if isinstance(event, OrderEvent) and event.order == order and event.step not in _ON_ITS_WAY:
                 return event
         awaited = self._awaited[order] = asyncio.get_running_loop().create_future()
@@ -119,7 +132,8 @@ class Portfolios:
             async with self._loading.setdefault(account, asyncio.Lock()):
                 found = self._views.get(account) or await self._load(account)
             self._loading.pop(account, None)
-        self._views.move_to_end(account)
+        if account in self._views:
+            self._views.move_to_end(account)
         return found
 
     async def records(self, kind: type[_O], account: str, rest: str, **given: object) -> list[_O]:
@@ -148,6 +162,7 @@ class Portfolios:
         return await self._history.rows(_CURVE, Worth, **given)
 
     async def _load(self, account: str) -> View:
+        reached = await asyncio.gather(*(self._reached(kind) for kind in _TABLES))
         parts = await asyncio.gather(*(self.records(kind, account, rest) for kind, rest in _LOADED))
         every: dict[type[Output], dict[int, Output]] = {}
         for (kind, _), events in zip(_LOADED, parts, strict=True):
@@ -156,12 +171,29 @@ class Portfolios:
         for kind in every:
             for seq in sorted(every[kind]):
                 view.take(every[kind][seq])
-        for event in self._recent:
-            view.take(event)
-        self._views[account] = view
-        if len(self._views) > _VIEWS:
-            self._views.popitem(last=False)
+        for recent in self._recent.values():
+            for event in recent:
+                view.take(event)
+        if all(self._meets(kind, last) for kind, last in zip(_TABLES, reached, strict=True)):
+            self._views[account] = view
+            if len(self._views) > _VIEWS:
+                self._views.popitem(last=False)
         return view
+
+    async def _reached(self, kind: type[Output]) -> int:
+        """Give the number of the last record of a kind that stands in the history; -1: there is none."""
+        if (id := await self._topic_id(kind.topic)) is None:
+            return -1
+        query = f"SELECT toInt64(max(seq)) AS seq, count() AS count FROM {_TABLES[kind]} WHERE topic_id = {{id:UUID}}"
+        (last,) = await self._history.rows(query, _Last, id=id)
+        return last.seq if last.count else -1
+
+    def _meets(self, kind: type[Output], reached: int) -> bool:
+        """Tell whether nothing was told between what the history had and the recent records."""
+        recent, whole = self._recent[kind], self._whole(kind.topic)
+        if whole is None:
+            return False
+        return not recent or (whole and len(recent) < _RECENT) or reached >= recent[0].seq
 
     async def _topic_id(self, topic: str) -> str | None:
         """Give the id that a topic has: rows of one of the same name that was deleted are another engine's."""

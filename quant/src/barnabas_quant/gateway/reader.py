@@ -1,7 +1,8 @@
 """What the gateway reads: every partition of its topics from now on, in a thread, a batch at a time to the loop.
 
 It is no member of a group: each gateway shows everything, however many there are, and one that comes back has no use
-for what it missed.
+for what it missed of the market. What the trading service tells is read from a little earlier: its newest records may
+not be in the history yet, where the gateway reads those before them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 _TRADING = tuple(dict.fromkeys(output.topic for output in OUTPUTS))
 TOPICS = (Tick.topic, Trade.topic, Kline.topic, OrderBook.topic, Stock.topic, TradeSignal.topic, *_TRADING)
 
+BEFORE = 2000
+"""Records of each topic of the trading service that are read from before the start."""
+
 _BATCH = 5000
 _WAIT = 0.005  # seconds that a batch may take to come together: this is what a tick waits at most
 
@@ -42,6 +46,8 @@ class Event(msgspec.Struct, frozen=True):
     series: str | None = None
     topic: str = ""
     """Of an account's event, which says what the record is."""
+    before: bool = False
+    """Whether it was told before the gateway began: no news for its clients."""
 
     def text(self) -> bytes:
         """Write the event as clients get it."""
@@ -124,12 +130,18 @@ class Reader:
         self._status = status
         self._stop = stop
         self._deliver = deliver
+        self._until: dict[tuple[str, int], int] = {}  # where those that were told before end
+        self._since: dict[str, bool] = {}
         self._thread = threading.Thread(target=self._read, name="reader", daemon=True)
         self._failure: BaseException | None = None
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    def whole(self, topic: str) -> bool | None:
+        """Tell whether a topic of the trading service was read from its very beginning; None: it is not read yet."""
+        return None if self._until else self._since.get(topic)
 
     def join(self) -> None:
         """Wait for the end, once `stop` is set. Raises BusError where the reading itself has failed."""
@@ -172,13 +184,25 @@ class Reader:
         while not self._stop.is_set():
             try:
                 counts = partition_counts(self._settings.bootstrap, TOPICS, 2.0)
-            except BusError as error:
+                every = [(topic, number) for topic, count in counts.items() for number in range(count)]
+                places = [
+                    TopicPartition(*at, self._early(consumer, *at) if at[0] in _TRADING else OFFSET_END) for at in every
+                ]
+            except (BusError, KafkaException) as error:
                 self._status.note = str(error)
                 continue
-            every = [(topic, number) for topic, count in counts.items() for number in range(count)]
-            consumer.assign([TopicPartition(topic, number, OFFSET_END) for topic, number in every])
+            consumer.assign(places)
             self._status.note = ""
             return
+
+    def _early(self, consumer: Consumer, topic: str, number: int) -> int:
+        """Give where to begin with what the trading service tells. Raises KafkaException."""
+        low, end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=2.0)
+        begin = max(low, end - BEFORE)
+        if begin < end:
+            self._until[topic, number] = end
+        self._since[topic] = self._since.get(topic, True) and begin == low
+        return int(begin)
 
     def _take(self, messages: list[Message]) -> None:
         events = []
@@ -186,14 +210,22 @@ class Reader:
             if message.error() is not None:
                 log.debug("reader: %s", message.error())
                 continue
+            topic, before = str(message.topic()), bool(self._until) and self._is_before(message)
             try:
-                events.append(
-                    event_of(str(message.topic()), bytes(message.value() or b""), int(message.timestamp()[1]))
-                )
+                event = event_of(topic, bytes(message.value() or b""), int(message.timestamp()[1]))
             except (ValueError, RecursionError):
                 self._status.error("malformed")
+                continue
+            events.append(msgspec.structs.replace(event, before=True) if before else event)
         self._status.count(len(events))
         self._deliver(events)
+
+    def _is_before(self, message: Message) -> bool:
+        at, offset = (str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)
+        end = self._until.get(at)
+        if end is not None and offset + 1 >= end:
+            del self._until[at]
+        return end is not None and offset < end
 
     def _measure(self, consumer: Consumer, messages: list[Message]) -> None:
         last = messages[-1]

@@ -163,9 +163,11 @@ class Sockets:
         while not client.overflowed:
             await awake.wait()
             awake.clear()
-            while answers:
-                await self._one(websocket, b"[%s]" % answers.pop(0))
-            while (message := client.take(_MESSAGE)) is not None:
+            while True:
+                while answers:  # they do not wait for the market, which may be faster than the client
+                    await self._one(websocket, b"[%s]" % answers.pop(0))
+                if (message := client.take(_MESSAGE)) is None:
+                    break
                 await self._one(websocket, message)
 
     async def _one(self, websocket: WebSocket, message: bytes) -> None:

@@ -56,7 +56,7 @@ class TradingRoutes:
             Route("/api/v1/portfolio", guarded(self.portfolio)),
             Route("/api/v1/orders", guarded(self.orders)),
             Route("/api/v1/orders", guarded(self.place), methods=["POST"]),
-            Route("/api/v1/orders", guarded(self.cancel), methods=["DELETE"]),
+            Route("/api/v1/orders", guarded(self.cancel_all), methods=["DELETE"]),
             Route("/api/v1/orders/{order:path}", guarded(self.cancel), methods=["DELETE"]),
             Route("/api/v1/fills", guarded(self.fills)),
             Route("/api/v1/decisions", guarded(self.decisions)),
@@ -121,9 +121,15 @@ class TradingRoutes:
         command = Place("", 0, self._request(wanted), asking.account, wanted.test)
         return await self._ask(asking, command, made=not wanted.test)
 
+    async def cancel_all(self, request: Request) -> Response:
+        asking = await require(request)
+        return await self._ask(asking, Cancel("", 0, "", account=asking.account))
+
     async def cancel(self, request: Request) -> Response:
         asking = await require(request)
-        return await self._ask(asking, Cancel("", 0, request.path_params.get("order", ""), account=asking.account))
+        if not (order := request.path_params["order"]):
+            raise BadRequest("which order? DELETE /api/v1/orders, without a slash at its end, cancels all of them")
+        return await self._ask(asking, Cancel("", 0, order, account=asking.account))
 
     async def switch(self, request: Request) -> Response:
         asking = await require(request)

@@ -175,11 +175,14 @@ class UserRoutes:
         try:
             asking = await self._doorkeeper.identify(request)
         except SessionEnded:
-            return _forget(private(SessionOf(me=None)))
-        response = private(SessionOf(me=None if asking is None else self._me(asking)))
+            return _forget(private(self._session_of(self._doorkeeper.without_session(request))))
+        response = private(self._session_of(asking))
         if asking is not None and asking.token:  # the browser keeps it as long as Redis does
             _set_cookie(request, response, asking.token)
         return response
+
+    def _session_of(self, asking: Identity | None) -> SessionOf:
+        return SessionOf(me=None if asking is None else self._me(asking))
 
     async def sign_out(self, request: Request) -> Response:
         """End the session, if it is one."""

@@ -81,11 +81,12 @@ class GatewayService(Service):
         events = UserLog(settings.bootstrap)
         doorkeeper = Doorkeeper(settings, accounts.known, sessions, self._operator_token())
         users = UserRoutes(accounts, sessions, doorkeeper, events, settings.gateway.registration)
-        portfolios = Portfolios(settings.bootstrap, history)
+        portfolios = Portfolios(settings.bootstrap, history, lambda topic: reader.whole(topic))
         commands = Commands[Decision](settings.bootstrap, COMMANDS)
         trading = TradingRoutes(portfolios, commands, settings.primary)
         users.on_account.append(trading.open)
-        strategies = StrategyRoutes(settings.strategies, Commands[StrategyEvent](settings.bootstrap, STRATEGY_COMMANDS))
+        strategy_commands = Commands[StrategyEvent](settings.bootstrap, STRATEGY_COMMANDS)
+        strategies = StrategyRoutes(settings.strategies, strategy_commands)
         risk = RiskRoutes(settings.trading, portfolios, market)
         runs = BacktestRuns(settings)
         backtests = BacktestRoutes(settings, runs, strategies.book.alias_of)
@@ -106,10 +107,13 @@ class GatewayService(Service):
         def publish(events: list[Event]) -> None:
             room.release()
             for event in events:
-                hub.publish(event.stream, event.place, event.text(), event.series)
-                market.hear(event)
+                if not event.before:
+                    hub.publish(event.stream, event.place, event.text(), event.series)
+                    market.hear(event)
                 if event.topic and (told := decoded(event.topic, event.record)) is not None:
                     portfolios.hear(told)
+                    if event.before:
+                        continue
                     if isinstance(told, Decision):
                         commands.hear(told)
                     elif isinstance(told, OrderEvent):
@@ -156,6 +160,8 @@ class GatewayService(Service):
         pipeline.close()
         await asyncio.to_thread(accounts.join)
         users.close()
+        commands.close()
+        strategy_commands.close()
         await asyncio.to_thread(events.close)
         await sessions.close()
         await history.close()
