@@ -15,6 +15,7 @@ from barnabas_quant.model.money import ONE
 from barnabas_quant.trading.engine import EngineSettings
 from barnabas_quant.trading.events import Bar, Fill, MarketEvent, Print, Quote, text
 from barnabas_quant.trading.limits import Limits
+from barnabas_quant.trading.market import VenueModel
 
 from .common import events_of, opened, write_bars
 
@@ -46,8 +47,9 @@ def dice(tmp_path: Path) -> str:
 
 def run(strategy: str, events: list[MarketEvent], key: str, **more: object) -> tuple[Simulation, Result]:
     engine = EngineSettings(
-        cash={"USDT": 10**6 * ONE}, order_type="market", limits=Limits(price_collar=None), equity_every=MINUTE
-    )
+        cash={"USDT": 10**6 * ONE}, order_type="market", limits=Limits(price_collar=None), equity_every=MINUTE,
+        signal_age=DAY,
+    )  # fmt: skip
     simulation = Simulation(Setup(strategy=strategy, instruments=(key,), engine=engine, **more))  # type: ignore[arg-type]
     return simulation, simulation.run(events)
 
@@ -96,6 +98,19 @@ def test_trades_by_hand() -> None:
     assert book.open["x:Y"].quantity == book.open["x:Y"].cost == book.open["x:Y"].fees == 0
 
 
+def test_two_orders_that_are_filled_in_turns_are_two_trades() -> None:
+    book = TradeBook()
+    book.fill(fill("BUY", 10, 100, 0, "a"))
+    for order, price, time in (("b", 110, 1), ("c", 90, 2), ("b", 120, 3), ("c", 80, 4)):
+        book.fill(fill("SELL", 2, price, 1, order, time))
+    first, second = book.trades
+    assert (first.order, first.quantity, first.exit, first.closed) == ("b", 4 * ONE, 460 * ONE, 3)
+    assert (second.order, second.profit, second.fees) == ("c", -62 * ONE, 2 * ONE)
+    settled = book.trades.pop(0)
+    book.fill(fill("SELL", 2, 130, 1, "b", 5))  # whoever took the trade has counted it: it stays as it was
+    assert (settled.quantity, [trade.order for trade in book.trades]) == (4 * ONE, ["c", "b"])
+
+
 def test_a_warm_up_is_heard_and_not_traded_on(tmp_path: Path, dice: str) -> None:
     key = "binance:BTCUSDT"
     events = events_of(opened(write_bars(tmp_path / "b.csv", 60), key), key)
@@ -140,6 +155,61 @@ def test_nobody_profits_from_the_bar_that_an_order_was_made_at(tmp_path: Path) -
     _, result = run(str(path), events, key)  # bought at 100 seen: filled at 110; sold at 110 seen: filled at 100
     assert result.metrics["USDT"].trades == 49
     assert all(trade.profit < 0 and trade.exit < trade.entry for trade in result.book.trades)
+
+
+ONCE = """
+from barnabas_quant.strategies.base import Strategy
+from barnabas_quant.model.money import ONE
+
+class Once(Strategy):
+    name = "ONCE"
+    asked: bool = False
+
+    def on_bar(self, bar):
+        if not self.asked:
+            self.asked = True
+            self.buy(bar.instrument, ONE, bar.close)
+"""
+
+
+@pytest.mark.parametrize(("seconds", "price"), [(0, "100"), (59, "200"), (119, "300")])
+def test_a_signal_that_travels_meets_the_market_that_it_arrives_in(tmp_path: Path, seconds: int, price: str) -> None:
+    """As an order that travels does: it gets no price of before."""
+    path, key, second = tmp_path / "once.py", "binance:BTCUSDT", MINUTE // 60
+    path.write_text(ONCE)
+    closes = [price * ONE for price in (100, 200, 300, 400)]
+    events: list[MarketEvent] = []
+    for number, (first, last) in enumerate(zip([closes[0], *closes], closes, strict=False)):
+        begin = DAY + number * MINUTE
+        events.append(Bar(key, begin + MINUTE, begin, "1m", first, last, first, last, 1000 * ONE))
+    _, result = run(str(path), events, key, delay=seconds * second)
+    assert [fill.price for fill in result.fills] == [price]
+    venue = EngineSettings(
+        cash={"USDT": 10**6 * ONE}, order_type="market", venue=VenueModel(latency=seconds * second)
+    )
+    again = Simulation(Setup(strategy=str(path), instruments=(key,), engine=venue)).run(events)
+    assert [fill.price for fill in again.fills] == [price]
+
+
+def test_orders_of_a_day_that_ends_while_a_signal_travels_are_heard_of_before_it_arrives(tmp_path: Path) -> None:
+    path, key = tmp_path / "twice.py", "binance:BTCUSDT"
+    path.write_text(
+        ONCE.replace("asked: bool = False", "heard: list[str] = []").replace(
+            "if not self.asked:\n            self.asked = True\n            self.buy(bar.instrument, ONE, bar.close)",
+            "self.buy(bar.instrument, ONE, bar.close // 2)\n\n    def on_order(self, order):\n"
+            "        self.heard.append(order.order + ' ' + order.step)",
+        )
+    )
+    setup = Setup(
+        strategy=str(path), instruments=(key,), engine=EngineSettings(cash={"USDT": 10**6 * ONE}), delay=MINUTE
+    )
+    bars = [DAY - 4 * MINUTE, DAY - MINUTE, DAY + 5 * MINUTE]
+    simulation = Simulation(setup)
+    simulation.run([Bar(key, time, time - MINUTE, "1m", *[100 * ONE] * 4, ONE) for time in bars])
+    heard = simulation.host.strategies["ONCE"].heard  # type: ignore[attr-defined]
+    assert heard == ["ONCE-0 new", "ONCE-0 submit", "ONCE-0 accept", "ONCE-0 expire"] + [
+        f"ONCE-1 {step}" for step in ("new", "submit", "accept")
+    ]
 
 
 def test_no_event_and_no_cash_are_errors(dice: str) -> None:

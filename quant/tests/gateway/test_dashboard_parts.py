@@ -38,12 +38,12 @@ calm = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 
 def fill(number: int, side: str, quantity: int, price: int, key: str = BTC, **more: Any) -> Fill:
     return Fill(
-        seq=number, time=number, fill=f"{number}-0", order=f"{key}-{number // 3}", instrument=key,
-        side="BUY" if side == "BUY" else "SELL", price=text(price * ONE), quantity=text(quantity * ONE // 10),
-        fee="0" if price % 2 else "0.07",
-        taxes="0" if price % 2 else "0.01",
+        seq=number, time=number, fill=f"{number}-0", instrument=key, side="BUY" if side == "BUY" else "SELL",
+        price=text(price * ONE), quantity=text(quantity * ONE // 10), taxes="0" if price % 2 else "0.01",
         currency="USDT" if key != SHARE else "CNY", liquidity="taker", slippage="0",
-        **{"strategy": "ONE", **more},
+        **{
+            "strategy": "ONE", "order": f"{key}-{number // 3}", "fee": "0" if price % 2 else "0.07", **more,
+        },
     )  # fmt: skip
 
 
@@ -100,6 +100,22 @@ def test_the_settings_come_first_then_what_runs_beside_them() -> None:
     assert (listed["SLOW"].state, listed["SLOW"].who, listed["SLOW"].since) == ("stopped", "anna", 7000)
     assert (listed["SLOW"].signals, listed["SLOW"].fills) == (5, 0)
     assert book.alias_of(wanted[1]) == "OWN"
+
+
+def test_what_risk_closes_is_a_trade_of_the_strategy_that_held_it() -> None:
+    wanted = [StrategySettings(name="MACD", alias=alias, symbols=("BTCUSDT",)) for alias in ("FIRST", "SECOND")]
+    book = StrategyBook(wanted)
+    book.known = True
+    book.take(fill(1, "BUY", 2, 10, strategy="SECOND"), 7)
+    book.take(fill(2, "BUY", 1, 10, strategy="FIRST"), 7)
+    book.take(fill(3, "SELL", 2, 7, strategy="stop_loss", order=f"stop_loss:{BTC}:3", fee="0.5"), 7)
+    first, second = book.listed(wanted)
+    assert first.positions == [] and first.profit is not None and first.profit[0].trades == 1
+    assert second.positions is not None and [each.quantity for each in second.positions] == ["0.1"]
+    assert (first.fills, second.fills) == (1, 1)
+    told = [each.profit[0] for each in (first, second) if each.profit]
+    assert [one.fees for one in told] == ["0.33", "0.33"]  # 0.08 of the purchase, half of the sale's 0.5
+    assert len(book.listed(wanted)) == 2  # the rule is no strategy
 
 
 # Risk

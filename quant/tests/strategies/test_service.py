@@ -310,7 +310,7 @@ def test_what_all_five_did_live_is_what_their_journals_give(tmp_path: Path, kafk
 
     def worked_off() -> bool:
         """Tell whether both have taken all of the market, and each other's records as far as they stand."""
-        answers = ("fills", "orders")  # GRID hears what becomes of its orders
+        answers = ("fills", "orders")  # all of them hear what becomes of their orders
         there = dict(sent) | {topic: len(told(kafka, topic)) for topic in ("trade-signal", *answers)}
         with RangeReader(kafka) as reader:
             for name in ("trading", "strategies"):

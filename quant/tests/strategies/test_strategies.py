@@ -22,7 +22,7 @@ from barnabas_quant.strategies.ma_cross import MaCross
 from barnabas_quant.strategies.macd import MacdCross
 from barnabas_quant.strategies.pair import Pair
 from barnabas_quant.trading import Engine, EngineSettings
-from barnabas_quant.trading.events import Depth, OrderEvent, Print, Signal
+from barnabas_quant.trading.events import Cancel, Depth, OrderEvent, Print, Signal
 from barnabas_quant.trading.limits import Limits
 
 from ..analysis.common import recording
@@ -364,12 +364,69 @@ def test_a_grid_waits_for_an_order_that_stands_for_days() -> None:
 
 
 def test_a_grid_sells_again_what_was_left_when_the_order_ended() -> None:
-    rise = [trade(9_950), *[trade(9_900)] * 4, msgspec.structs.replace(trade(10_000), size=1)]
-    rise += [trade(9_950, day=1), trade(10_000, day=1), trade(10_001, day=1), trade(10_001, day=1)]
+    rise = [trade(9_950), *[trade(9_900)] * 5, msgspec.structs.replace(trade(10_000), size=1)]
+    rise += [trade(9_950, day=1), trade(10_000, day=1), *[trade(10_001, day=1)] * 3]
     orders = [each for each in traded(rise) if each[0] == "SELL"]
     assert ("SELL", "expire", "100") in orders
     assert orders[-1] == ("SELL", "complete", "100")
     assert [each[1] for each in orders].count("accept") == 2
+
+
+def test_a_grid_sells_what_the_whole_purchase_has_bought() -> None:
+    """Not beside a purchase that is open: what that buys later would be of no line."""
+    host = grid(centre="100", volume=1)
+    strategy: Any = host.strategies["GRID"]
+    said: list[Any] = []
+    prices = [(9_950, 1.0), (9_900, 0.001), (9_899, 0.4), (10_000, 5.0), (10_000, 5.0)]
+    events = [msgspec.structs.replace(trade(cents), size=round(size * ONE)) for cents, size in prices]
+    loop = Loop(host, Engine(EngineSettings(cash={"USDT": 10_000 * ONE}, time_in_force="GTC")), said.append)
+    loop.run(events)
+    assert strategy.positions == {BTC: 2 * ONE // 5}
+    assert [one.side for one in signals(said)] == ["BUY"]
+    loop.run(trade(cents) for cents in (9_899, 9_899, 10_000, 10_001, 10_001))
+    assert [(one.side, one.quantity) for one in signals(said)] == [("BUY", ONE), ("SELL", ONE)]
+    assert strategy.positions == {BTC: 0}
+    assert strategy.grids[BTC].lines == {}
+
+
+def test_a_grid_sells_the_part_that_a_purchase_has_bought_before_it_expired() -> None:
+    fall = [trade(9_950), trade(9_900), msgspec.structs.replace(trade(9_899), size=ONE)]
+    assert traded([*fall, trade(10_000), trade(10_000, day=1), trade(10_001, day=1)]) == [
+        ("BUY", "accept", "99"), ("BUY", "fill", "99"), ("BUY", "expire", "99"),
+        ("SELL", "accept", "100"), ("SELL", "complete", "100"),
+    ]  # fmt: skip
+
+
+def test_lines_of_a_grid_whose_stock_risk_has_sold_are_free() -> None:
+    host = grid(centre="100")
+    strategy: Any = host.strategies["GRID"]
+    assert len(heard(host, trade(10_050), trade(9_800))) == 3  # 100, 99 and 98, of 3 each
+    risk = filled(Signal("r", BEGIN, "SELL", BTC, 98 * ONE, 4 * ONE, "stop_loss"), 99)
+    strategy.positions[BTC] -= 4 * ONE
+    strategy.on_closed(risk)
+    assert {number: line.quantity // ONE for number, line in strategy.grids[BTC].lines.items()} == {-1: 2, -2: 3}
+    assert heard(host, trade(10_050)) == [("SELL", 9_900, 3), ("SELL", 10_000, 2)]
+    assert heard(host, trade(10_000)) == [("BUY", 10_000, 3)]
+    strategy.positions[BTC] = 0
+    strategy.on_closed(risk)
+    assert strategy.grids[BTC].lines == {}
+    strategy.on_closed(msgspec.structs.replace(risk, instrument=ETH))
+
+
+def test_a_line_whose_order_is_open_when_risk_sells_is_free_when_that_has_ended() -> None:
+    host = grid(centre="100", volume=1)
+    strategy: Any = host.strategies["GRID"]
+    said: list[Any] = []
+    engine = Engine(EngineSettings(cash={"USDT": 10_000 * ONE}))
+    loop = Loop(host, engine, said.append)
+    loop.run([trade(9_950), *[msgspec.structs.replace(trade(cents), size=ONE // 2) for cents in (9_900, 9_899)]])
+    strategy.positions[BTC] = 0
+    strategy.on_closed(filled(Signal("r", BEGIN, "SELL", BTC, 98 * ONE, ONE // 2, "stop_loss"), 99))
+    assert [line.quantity for line in strategy.grids[BTC].lines.values()] == [0]  # its purchase is still open
+    for output in engine.process(Cancel("c", BEGIN)):
+        if isinstance(output, OrderEvent):
+            host.process(output)
+    assert strategy.grids[BTC].lines == {}
 
 
 def test_a_grid_on_bars_hears_no_trades() -> None:

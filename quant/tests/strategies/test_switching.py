@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,9 @@ class Buyer(Strategy):
         self.said.append("fill")
         self.buy(fill.instrument, ONE, ONE)
 
+    def on_closed(self, fill: Fill) -> None:
+        self.said.append(f"closed by {fill.strategy}, left {self.positions[fill.instrument] // ONE}")
+
     def on_timer(self, time: int) -> None:
         self.said.append("timer")
 
@@ -79,12 +82,18 @@ def switch(host: Host, alias: str, on: bool) -> tuple[str | None, str]:
     return done.state, done.reason
 
 
-def again(host: Host) -> Host:
-    """Give a host that was made anew and has taken up what this one remembers."""
+def again(host: Host, aliases: Sequence[str] | None = None, anew: frozenset[str] = frozenset()) -> Host:
+    """Give a host, of other strategies perhaps, that was made anew and has taken up what this one remembers."""
     held = msgspec.json.decode(msgspec.json.encode(host.save()), type=HostState)
-    made = host_of(*host.every)
-    made.load(held)
+    made = host_of(*(host.every if aliases is None else aliases))
+    made.load(held, anew)
     return made
+
+
+def closed(rule: str, number: int, quantity: int) -> Fill:
+    """Give the fill of an order by which a rule sells."""
+    fill = filled(Signal("s", BEGIN, "SELL", BTC, ONE, quantity * ONE, rule), number)
+    return msgspec.structs.replace(fill, order=f"{rule}:{BTC}:{number}")
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -125,6 +134,66 @@ def test_a_failed_one_begins_anew_with_the_positions_of_its_fills(restarted: boo
     assert (strategy.trades, strategy.said, strategy.positions) == (0, ["start"], {BTC: 2 * ONE})
     assert len(host.process(trade(4))) == 1
     assert host.save().stopped == [] and host.save().failures == {}
+
+
+def test_what_risk_has_closed_is_nobody_s_any_more() -> None:
+    host = host_of("ONE", "TWO", "FAILED", "AWAY")
+    for number, alias in enumerate(("ONE", "TWO", "TWO", "FAILED", "AWAY")):
+        host.process(fill_of(alias, number))
+    host.stop("FAILED", "by hand", "")
+    host = again(host, ("ONE", "TWO", "FAILED"))
+    one, two, failed = (host.every[name] for name in ("ONE", "TWO", "FAILED"))
+    assert host.process(closed("stop_loss", 6, 2)) == []
+    assert (one.positions, two.positions, failed.positions) == ({BTC: 0}, {BTC: ONE}, {BTC: ONE})
+    assert one.said[-1] == "closed by stop_loss, left 0"  # type: ignore[attr-defined]
+    assert two.said[-1] == "closed by stop_loss, left 1"  # type: ignore[attr-defined]
+    host.process(closed("kill-switch", 7, 9))  # more than they hold: what a person bought by hand
+    assert (one.positions, two.positions, failed.positions) == ({BTC: 0}, {BTC: 0}, {BTC: 0})
+    assert len(one.said) == 3  # type: ignore[attr-defined]  # it held nothing: it is not told again
+    assert again(host, ("AWAY",)).strategies["AWAY"].positions == {BTC: 0}
+    # A short position is closed by purchases, and by nothing else.
+    one.positions[BTC] = -2 * ONE
+    host.process(closed("stop_loss", 8, 1))
+    bought = msgspec.structs.replace(closed("stop_loss", 9, 1), side="BUY")
+    host.process(bought)
+    assert one.positions == {BTC: -ONE}
+    # A strategy may be called as a rule is: its own fills are its own.
+    namesake = host_of("stop_loss")
+    namesake.process(fill_of("stop_loss", 1))
+    assert namesake.strategies["stop_loss"].positions == {BTC: ONE}
+
+
+def test_hosts_of_before_left_positions_as_they_were() -> None:
+    host = Host([Buyer([BTC])], closes=False)
+    host.start()
+    host.process(fill_of("BUYER", 1))
+    host.process(closed("stop_loss", 2, 1))
+    assert host.strategies["BUYER"].positions == {BTC: ONE}
+
+
+def test_one_that_is_away_for_a_while_keeps_its_positions_and_stays_stopped() -> None:
+    host = host_of("BUYER", "OTHER")
+    host.process(fill_of("BUYER", 1))
+    switch(host, "BUYER", False)
+    without = again(again(host, ("OTHER",)), ("OTHER",))
+    without.process(fill_of("BUYER", 2))  # of an order that rested
+    back = again(without, ("BUYER", "OTHER"))
+    assert back.strategies["BUYER"].positions == {BTC: 2 * ONE}
+    assert back.standing("BUYER")[0] == "stopped" and back.save().away == {}
+    assert [each.strategy for each in back.process(trade(1))] == ["OTHER"]
+
+
+def test_one_that_has_failed_and_is_changed_keeps_its_positions_and_stays_stopped() -> None:
+    host = host_of("BUYER")
+    host.process(fill_of("BUYER", 1))
+    switch(host, "BUYER", False)
+    host.stop("BUYER", "by hand", "")
+    changed = again(host, anew=frozenset({"BUYER"}))
+    assert changed.strategies["BUYER"].positions == {BTC: ONE}
+    assert changed.standing("BUYER")[0] == "stopped" and changed.process(trade(1)) == []
+    failed = again(host)
+    assert failed.standing("BUYER")[0] == "failed"
+    assert switch(failed, "BUYER", True)[0] == "running" and len(failed.process(trade(1))) == 1
 
 
 def test_signals_keep_the_order_of_the_settings() -> None:

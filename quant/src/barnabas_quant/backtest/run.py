@@ -2,8 +2,9 @@
 
 An event goes to the engine first: what rested at the venue is filled by it. Then the strategies hear what became of
 their orders, in the order in which the engine told it, then the event itself, and what they want goes to the engine at
-once (or `delay` later, as a signal that travels). So nothing is known to anybody before the event that tells it; an
-order that a bar's close calls for meets the next bar.
+once (or `delay` later, as a signal that travels: the engine is told the time, so that its order is of that moment and
+not of the event before). So nothing is known to anybody before the event that tells it; an order that a bar's close
+calls for meets the next bar.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import msgspec
 
 from barnabas_quant.strategies.host import Failure, Host
 from barnabas_quant.trading.engine import Engine
-from barnabas_quant.trading.events import Decision, Fill, MarketEvent, OrderEvent, Output, Signal
+from barnabas_quant.trading.events import Clock, Decision, Fill, MarketEvent, OrderEvent, Output, Signal
 
 Collect = Callable[[Output | Signal | Failure], None]
 
@@ -74,7 +75,8 @@ class Loop:
         """Hand the engine the signals that are there by a time; what is wanted because of its answers comes behind."""
         while self._travelling and self._travelling[0].time + self._delay <= time:
             signal = self._travelling.popleft()
-            outputs = self.engine.process(signal)
+            outputs = self.engine.process(Clock(signal.time + self._delay)) if self._delay else []
+            outputs += self.engine.process(signal)
             for output in outputs:
                 self._collect(output)
             for output in outputs:

@@ -58,10 +58,15 @@ class Holding(msgspec.Struct):
 
 
 class TradeBook:
-    """Take fills in order; keep the trades they make and what is open."""
+    """Take fills in order; keep the trades they make and what is open.
+
+    Orders may be filled in turns: a further fill belongs to its order's trade, whichever began since. Whoever takes
+    trades out of the list has settled them; what their orders close later are trades of their own.
+    """
 
     def __init__(self) -> None:
         self.trades: list[Trade] = []
+        self._by_order: dict[str, Trade] = {}
         self.open: dict[str, Holding] = {}
 
     def fill(self, fill: Fill) -> None:
@@ -90,21 +95,22 @@ class TradeBook:
         held.quantity += quantity if buys else -quantity
 
     def _close(self, fill: Fill, held: Holding, quantity: int, cost: int, gained: int, fees: int) -> None:
-        last = self.trades[-1] if self.trades else None
-        if last is not None and last.order == fill.order:  # a further fill of the same order
-            last.quantity += quantity
-            last.entry += cost
-            last.exit += gained
-            last.fees += fees
-            last.closed = fill.time
+        if len(self._by_order) != len(self.trades):  # some were taken out
+            self._by_order = {trade.order: trade for trade in self.trades}
+        trade = self._by_order.get(fill.order)
+        if trade is not None:
+            trade.quantity += quantity
+            trade.entry += cost
+            trade.exit += gained
+            trade.fees += fees
+            trade.closed = fill.time
             return
-        self.trades.append(
-            Trade(
-                instrument=fill.instrument, currency=fill.currency, side="long" if held.quantity > 0 else "short",
-                quantity=quantity, opened=held.since, closed=fill.time, entry=cost, exit=gained, fees=fees,
-                order=fill.order,
-            )
+        trade = self._by_order[fill.order] = Trade(
+            instrument=fill.instrument, currency=fill.currency, side="long" if held.quantity > 0 else "short",
+            quantity=quantity, opened=held.since, closed=fill.time, entry=cost, exit=gained, fees=fees,
+            order=fill.order,
         )  # fmt: skip
+        self.trades.append(trade)
 
 
 def part(amount: int, share: int, whole: int) -> int:

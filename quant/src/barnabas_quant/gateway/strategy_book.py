@@ -1,7 +1,8 @@
 """What is known of each strategy: how it stands, what it signalled, what its fills have earned. No I/O.
 
 Profit is that of a backtest's report: trades by `TradeBook`, each after the fees and taxes of both its sides. A trade
-is settled once the next one begins: further fills of the same order belong to it.
+is settled some trades later: further fills of the same order belong to it. What risk closed of a strategy's position
+counts as a trade of the strategy.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from barnabas_quant.backtest.trades import TradeBook, signed_units
-from barnabas_quant.model.money import ONE
+from barnabas_quant.backtest.trades import TradeBook, part, signed_units
+from barnabas_quant.model.money import ONE, total_units
 from barnabas_quant.settings import StrategySettings
+from barnabas_quant.strategies.risk_fills import is_of_risk, taken_from
 from barnabas_quant.strategies.switching import Standing, StrategyEvent
 from barnabas_quant.trading.events import MAIN, Fill, Signal, text
 from barnabas_quant.trading.orders import Side
@@ -88,6 +90,9 @@ class StrategyView(msgspec.Struct, frozen=True, kw_only=True):
     positions: list[StrategyPosition] | None
 
 
+_UNSETTLED = 64  # trades of a strategy that further fills of their orders may still belong to
+
+
 class _Money:
     def __init__(self) -> None:
         self.settled = self.fees = self.trades = self.won = 0
@@ -117,10 +122,14 @@ class Record:
         self.last_fill = Deed(
             time=fill.time, side=fill.side, instrument=fill.instrument, price=fill.price, quantity=fill.quantity
         )
+        self.closed(fill)
+
+    def closed(self, fill: Fill) -> None:
+        """Count a fill in, be it by risk."""
         self._of(fill.currency).fees += signed_units(fill.fee) + signed_units(fill.taxes)
         self._book.fill(fill)
         trades = self._book.trades
-        while len(trades) > 1:
+        while len(trades) > _UNSETTLED:
             over = trades.pop(0)
             money = self._of(over.currency)
             money.settled += over.profit
@@ -142,6 +151,11 @@ class Record:
             )  # fmt: skip
         return found
 
+    def held(self, instrument: str) -> int:
+        """Give what it holds of an instrument, in units."""
+        held = self._book.open.get(instrument)
+        return 0 if held is None else held.quantity
+
     def positions(self) -> list[StrategyPosition]:
         """Give what is open."""
         return [
@@ -160,7 +174,9 @@ class Record:
 class StrategyBook:
     """Know the strategies of the account that they trade. Of each topic it is handed every record once, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Sequence[StrategySettings] = ()) -> None:
+        """Take the settings, in whose order risk takes what several hold."""
+        self._settings = settings
         self.ready = False
         """Whether it has been handed all that stood in the topics."""
         self.known = False
@@ -176,12 +192,24 @@ class StrategyBook:
             if told.state is not None:
                 self._events.pop(told.strategy, None)  # in the order in which they were told last
                 self._events[told.strategy] = (told, produced)
+        elif told.account == MAIN and isinstance(told, Fill) and is_of_risk(told):
+            self._closed(told)
         elif told.account == MAIN:
             record = self._records.setdefault(told.strategy, Record())
             if isinstance(told, Signal):
                 record.signal(told)
             else:
                 record.fill(told)
+
+    def _closed(self, fill: Fill) -> None:
+        names = dict.fromkeys((*(self.alias_of(each) or "" for each in self._settings), *self._records))
+        holding = [(name, self._records[name].held(fill.instrument)) for name in names if name in self._records]
+        whole, fee, taxes = total_units(fill.quantity), signed_units(fill.fee), signed_units(fill.taxes)
+        for name, share in taken_from(fill, holding):
+            amounts = (abs(share), part(fee, abs(share), whole), part(taxes, abs(share), whole))
+            quantity, its_fee, its_taxes = map(text, amounts)
+            own = msgspec.structs.replace(fill, quantity=quantity, fee=its_fee, taxes=its_taxes)
+            self._records[name].closed(own)
 
     def earlier_signals(self, counts: Mapping[str, int]) -> None:
         """Take how many signals each gave before the topic begins."""

@@ -27,7 +27,7 @@ class StrategyRoutes:
     """Answer for the strategies."""
 
     def __init__(self, settings: Sequence[StrategySettings], commands: Commands[StrategyEvent]) -> None:
-        self.book = StrategyBook()
+        self.book = StrategyBook(settings)
         self._settings = settings
         self._commands = commands
 

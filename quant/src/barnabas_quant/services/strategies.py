@@ -62,6 +62,8 @@ class Chosen(msgspec.Struct, kw_only=True):
     """The text of each file that holds a strategy, by its name in the settings."""
     events: bool = False
     """Whether strategy-events is told; a journal from before there was that topic says no, and a replay keeps to it."""
+    closes: bool = False
+    """Whether strategies are told what risk has closed; the same."""
 
 
 def make_host(chosen: Chosen, call: Call = straight) -> Host:
@@ -70,7 +72,7 @@ def make_host(chosen: Chosen, call: Call = straight) -> Host:
     for each in chosen.strategies:
         keys = [symbol if ":" in symbol else key_of(symbol, None, chosen.primary) for symbol in each.symbols]
         made.append(make_strategy(each.name, keys, each.parameters, chosen.sources.get(each.name), each.alias))
-    return Host(made, call)
+    return Host(made, call, chosen.closes)
 
 
 class StrategiesService(JournaledService):
@@ -90,6 +92,7 @@ class StrategiesService(JournaledService):
         self._chosen = Chosen(
             primary=self.settings.primary, strategies=self.settings.strategies,
             sources={name: read_source(name) for name in sorted(files)}, events=True,
+            closes=True,
         )  # fmt: skip
         self._host = make_host(self._chosen)
         self._made: dict[str, tuple[StrategySettings, str | None]] = {}

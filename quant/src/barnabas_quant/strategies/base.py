@@ -14,8 +14,9 @@
 
 A strategy has no clock, no randomness and no I/O of its own: `self.time` is that of the last event. So it decides the
 same live, in a replay and in a backtest. What it wants is a signal; whether an order comes of it is the trading
-engine's affair: it hears of its fills through `on_fill`, of all that happens to its orders through `on_order`, and of
-signals that no order was made of through `on_refusal`. Amounts are units of 10^-8 (`model/money.py`).
+engine's affair: it hears of its fills through `on_fill`, of all that happens to its orders through `on_order`, of
+signals that no order was made of through `on_refusal`, of what risk has closed through `on_closed`. Amounts are units
+of 10^-8 (`model/money.py`).
 """
 
 from __future__ import annotations
@@ -140,6 +141,12 @@ class Strategy:
         """Hear that no order was made of a signal: it was stale, less than a lot, of an unknown symbol.
 
         What is refused later is an event of the order's: `deny` by the limits, `reject` by the venue.
+        """
+
+    def on_closed(self, fill: Fill) -> None:
+        """Hear that risk has closed some of what it held: a stop-loss, a drawdown, the kill switch.
+
+        The fill is that of risk's own order; `positions` is reduced already. State that remembers holdings follows.
         """
 
     def on_timer(self, time: int) -> None:

@@ -16,7 +16,8 @@ from msgspec import Meta
 from barnabas_quant.model.intervals import SECOND
 from barnabas_quant.model.money import DecimalText
 from barnabas_quant.strategies.base import Strategy, some
-from barnabas_quant.trading.events import Depth
+from barnabas_quant.strategies.turns import Turn
+from barnabas_quant.trading.events import Depth, OrderEvent
 
 
 class Sides(msgspec.Struct):
@@ -29,6 +30,7 @@ class Sides(msgspec.Struct):
     bought: bool = False
     """Whether a purchase was asked for since the imbalance was last below `exit`."""
     sold: bool = False
+    """Whether a sale was asked for since the imbalance was last at `enter`."""
     bought_at: int = 0
     """Time of the last purchase asked for."""
 
@@ -70,6 +72,7 @@ class BookImbalance(Strategy):
                 raise ValueError(f"exit has to be below enter: {self.exit}, {self.enter}")
 
     books: dict[str, Sides] = {}
+    turns: dict[str, Turn] = {}
 
     def on_book(self, depth: Depth) -> None:
         key, chosen = depth.instrument, self.parameters
@@ -87,13 +90,18 @@ class BookImbalance(Strategy):
             return
         bid, ask = sum(map(book.bids.__getitem__, bids)), sum(map(book.asks.__getitem__, asks))
         lean, whole = 100 * (bid - ask), bid + ask
+        turn, held = self.turns.setdefault(key, Turn()), self.positions.get(key, 0)
         if lean >= chosen.enter * whole:
-            if not book.bought and self.time - book.bought_at >= chosen.pause * SECOND:
-                book.bought, book.sold, book.bought_at = True, False, self.time
+            book.sold = False
+            rested = not book.bought and self.time - book.bought_at >= chosen.pause * SECOND
+            if rested and held <= 0 and not turn.open:
+                book.bought, book.bought_at = True, self.time
                 self.buy(key, some("volume", chosen.volume), asks[0])
         elif lean <= chosen.exit * whole:
             book.bought = False
-            held = self.positions.get(key, 0)
-            if held > 0 and not book.sold:
-                book.sold = True
+            if held > 0 and (turn.again or not book.sold) and turn.may_close(held):
+                book.sold, turn.again = True, False
                 self.sell(key, held, bids[0])
+
+    def on_order(self, order: OrderEvent) -> None:
+        self.turns.setdefault(order.instrument, Turn()).hear(order, self.positions.get(order.instrument, 0))

@@ -1,9 +1,10 @@
 """GRID: lines at fixed steps around a centre; buy when the price falls to a line, sell that one step higher.
 
 Each line is free, being bought, held or being sold; the price starts a purchase or a sale, and only a fill completes
-it. So each line holds at most one volume at a time, however often the price crosses it. A purchase that ends without
-being filled frees its line, a sale that expires or is canceled is asked for again. What was asked for and is not heard
-of as an open order, a sale that is refused among it, is taken for gone at the end of the day (UTC).
+it. So each line holds at most one volume at a time, however often the price crosses it. A line sells once its purchase
+is filled or over, and not beside it. A purchase that ends without being filled frees its line, a sale that expires or
+is canceled is asked for again, and lines whose stock risk has sold are free. What was asked for and is not heard of as
+an open order, a sale that is refused among it, is taken for gone at the end of the day (UTC).
 Source: the rule of exchanges' spot grid bots (Binance Academy, "What Is Grid Trading?"); no claim that it pays: it
 earns where prices go to and fro, and holds everything bought where they fall.
 """
@@ -100,14 +101,14 @@ class GridStrategy(Strategy):
         line = grid.lines[found]
         line.order = fill.order
         line.quantity += units(fill.quantity) if buys else -units(fill.quantity)
-        if buys and line.state == "buying":
-            line.state = "held"
-        elif line.quantity <= 0:
+        if line.quantity <= 0:
             del grid.lines[found]
+        elif line.state == "buying" and not line.open:
+            line.state = "held"
 
     def on_order(self, order: OrderEvent) -> None:
         grid = self.grids.get(order.instrument)
-        if grid is None or order.status == "filled":  # that is the fill's affair
+        if grid is None:
             return
         buys = order.side == "BUY"
         found = self._line_of(grid, order.order, buys, order.price)
@@ -117,10 +118,28 @@ class GridStrategy(Strategy):
         line.order, line.open = order.order, order.status in OPEN
         if line.open:
             return
-        if line.quantity <= 0:
+        if order.status == "filled":  # what is left of a sale is less than a lot
+            if buys and line.quantity > 0:
+                line.state = "held"
+        elif line.quantity <= 0:
             del grid.lines[found]
         elif order.status in ("canceled", "expired"):  # one that was refused would be refused at the next price, too
             line.state = "held"
+
+    def on_closed(self, fill: Fill) -> None:
+        """Free the lines whose stock is gone, the highest first: they were the dearest."""
+        grid = self.grids.get(fill.instrument)
+        if grid is None:
+            return
+        gone = sum(line.quantity for line in grid.lines.values()) - max(0, self.positions.get(fill.instrument, 0))
+        for number in sorted(grid.lines, reverse=True):
+            line = grid.lines[number]
+            taken = min(line.quantity, gone)
+            if taken > 0:
+                line.quantity -= taken
+                gone -= taken
+                if not line.quantity and not line.open:
+                    del grid.lines[number]
 
     def _move(self, key: str, price: int, interval: str) -> None:
         chosen = self.parameters

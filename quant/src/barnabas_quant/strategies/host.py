@@ -7,7 +7,10 @@ the service's journal keeps.
 
 One that a person has stopped hears nothing but what becomes of its orders, so that its positions and what it remembers
 stay right; what it wants then is passed over. It goes on from there. One that has failed is started as a new one, which
-is given the positions that its fills have made since.
+is given the positions that its fills have made since. So is one that is not in the settings for a while.
+
+What risk has closed (a stop-loss, the kill switch) is taken off the positions of those that hold the instrument, in the
+order of the settings, and they are told.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import msgspec
 from barnabas_quant.model.intervals import MINUTE, SECOND
 from barnabas_quant.model.money import units
 from barnabas_quant.strategies.base import FLOOD, Strategy, StrategyError
+from barnabas_quant.strategies.risk_fills import is_of_risk, taken_from
 from barnabas_quant.strategies.switching import Failed, Off, Standing, StrategyCommand, place_of
 from barnabas_quant.trading.events import (
     MAIN,
@@ -102,6 +106,13 @@ class StrategyState(msgspec.Struct):
     state: msgspec.Raw
 
 
+class Away(msgspec.Struct):
+    """Hold what is remembered of a strategy that is not in the settings now."""
+
+    positions: dict[str, int]
+    off: Off | None = None
+
+
 class HostState(msgspec.Struct):
     """Hold what a host remembers; strategies that have failed, or were stopped, stay so."""
 
@@ -114,6 +125,7 @@ class HostState(msgspec.Struct):
     failures: dict[str, Failed] = {}
     off: dict[str, Off] = {}
     """Those that a person has stopped."""
+    away: dict[str, Away] = {}
 
 
 class Switched(msgspec.Struct, frozen=True):
@@ -127,9 +139,13 @@ class Switched(msgspec.Struct, frozen=True):
 class Host:
     """Hold strategies; give what each event makes them want."""
 
-    def __init__(self, strategies: Iterable[Strategy], call: Call = straight) -> None:
-        """Take strategies, no two of one alias, and what makes the calls. Raises StrategyError."""
+    def __init__(self, strategies: Iterable[Strategy], call: Call = straight, closes: bool = True) -> None:
+        """Take strategies, no two of one alias, and what makes the calls. Raises StrategyError.
+
+        `closes`: whether what risk has closed is taken off positions; hosts of before that did not.
+        """
         self._make_call = call
+        self._closes = closes
         self.strategies: dict[str, Strategy] = {}
         """Those that have not failed."""
         self.time = 0
@@ -139,6 +155,7 @@ class Host:
         self._stopped: list[str] = []
         self._failures: dict[str, Failed] = {}
         self._off: dict[str, Off] = {}
+        self._away: dict[str, Away] = {}
         for strategy in strategies:
             if strategy.alias in self.strategies:
                 raise StrategyError(
@@ -165,7 +182,7 @@ class Host:
             {name: _save(strategy) for name, strategy in self.strategies.items()},
             self._stopped,
             {name: self._failure(name) for name in self._stopped if name in self.every},
-            self._off,
+            self._off, self._away,
         )  # fmt: skip
 
     def load(self, state: HostState, anew: frozenset[str] = frozenset()) -> list[Signal | Failure]:
@@ -180,7 +197,15 @@ class Host:
         for name in self._stopped:
             if (failed := self.strategies.pop(name, None)) is not None and name in self._failures:
                 failed.positions = self._failures[name].positions
-        self._off = {name: off for name, off in state.off.items() if name in self.strategies}
+        self._off = {name: off for name, off in state.off.items() if name in self.every}
+        self._away = {name: away for name, away in _away(state).items() if name not in self.every}
+        for name, strategy in self.strategies.items():
+            if (back := state.away.get(name)) is not None:
+                strategy.positions = back.positions
+                if back.off is not None:
+                    self._off[name] = back.off
+            elif name in anew and name in state.failures:
+                strategy.positions = state.failures[name].positions
         self._awake = self.strategies.keys() - self._off.keys()
         out: list[Signal | Failure] = []
         for name, strategy in list(self.strategies.items()):
@@ -240,6 +265,7 @@ class Host:
         fresh.alias, fresh.positions = failed.alias, failed.positions
         self._stopped.remove(name)
         self._failures.pop(name, None)
+        self._off.pop(name, None)
         self._recent.pop(name, None)
         self.every[name] = self.strategies[name] = fresh
         self._awake.add(name)
@@ -292,15 +318,30 @@ class Host:
             return
         if isinstance(event, Decision) and (event.verdict != "rejected" or event.rule not in _WITHOUT_ORDER):
             return
+        if isinstance(event, Fill):
+            if self._closes and is_of_risk(event):
+                self._closed(event, out)
+                return
+            if (away := self._away.get(event.strategy)) is not None:
+                _count(away.positions, event)
         for strategy, instruments, method in hearing:
             if event.strategy != strategy.alias:
                 continue
             if not isinstance(event, Decision) and event.instrument not in instruments:
                 continue
             if isinstance(event, Fill):
-                _count(strategy, event)  # also of one that has failed
+                _count(strategy.positions, event)  # also of one that has failed
             if strategy.alias in self.strategies:
                 self._call(strategy, method, (event,), out)
+
+    def _closed(self, fill: Fill, out: list[Signal | Failure]) -> None:
+        """Take what risk has closed off the positions of those that hold it."""
+        key, held = fill.instrument, {name: strategy.positions for name, strategy in self.every.items()}
+        held |= {name: away.positions for name, away in self._away.items()}
+        for name, part in taken_from(fill, [(name, positions.get(key, 0)) for name, positions in held.items()]):
+            held[name][key] -= part
+            if (strategy := self.strategies.get(name)) is not None:
+                self._call(strategy, strategy.on_closed, (fill,), out)
 
     def _timers(self, out: list[Signal | Failure]) -> None:
         begun = self.time // MINUTE * MINUTE
@@ -338,16 +379,23 @@ class Host:
     def _stop(self, strategy: Strategy, reason: str, trace: str, out: list[Signal | Failure]) -> None:
         del self.strategies[strategy.alias]
         self._awake.discard(strategy.alias)
-        self._off.pop(strategy.alias, None)
         self._stopped.append(strategy.alias)
         self._failures[strategy.alias] = Failed(time=self.time, reason=reason, where=place_of(trace))
         out.append(Failure(strategy=strategy.alias, time=self.time, reason=reason, traceback=trace))
 
 
-def _count(strategy: Strategy, fill: Fill) -> None:
+def _count(positions: dict[str, int], fill: Fill) -> None:
     quantity = units(fill.quantity)
-    held = strategy.positions.get(fill.instrument, 0) + (quantity if fill.side == "BUY" else -quantity)
-    strategy.positions[fill.instrument] = held
+    positions[fill.instrument] = positions.get(fill.instrument, 0) + (quantity if fill.side == "BUY" else -quantity)
+
+
+def _away(state: HostState) -> dict[str, Away]:
+    """Give what a state remembers of each strategy, were it not in the settings now."""
+    found = dict(state.away)
+    for name in (*state.strategies, *state.failures):
+        held = state.strategies.get(name) or state.failures[name]
+        found[name] = Away(held.positions, state.off.get(name))
+    return found
 
 
 def _save(strategy: Strategy) -> StrategyState:

@@ -15,7 +15,8 @@ from msgspec import Meta
 from barnabas_quant.model.money import DecimalText
 from barnabas_quant.strategies.bars import check_interval, is_taken
 from barnabas_quant.strategies.base import Strategy, some
-from barnabas_quant.trading.events import Bar
+from barnabas_quant.strategies.turns import Turn
+from barnabas_quant.trading.events import Bar, OrderEvent
 
 
 class Averages(msgspec.Struct):
@@ -52,6 +53,7 @@ class MaCross(Strategy):
                 raise ValueError(f"fast has to be below slow: {self.fast}, {self.slow}")
 
     averages: dict[str, Averages] = {}
+    turns: dict[str, Turn] = {}
 
     @property
     def warm_up(self) -> int:
@@ -75,9 +77,15 @@ class MaCross(Strategy):
         if len(closes) < chosen.slow:
             return
         above = held.fast * chosen.slow > held.slow * chosen.fast
-        if held.above is not None and above != held.above:
-            if above:
+        turn, position = self.turns.setdefault(key, Turn()), self.positions.get(key, 0)
+        if above:
+            if held.above is False and position <= 0 and not turn.open:
                 self.buy(key, some("volume", chosen.volume), bar.close)
-            elif self.positions.get(key, 0) > 0:
-                self.sell(key, self.positions[key], bar.close)
+            turn.again = False
+        elif (held.above or turn.again) and position > 0 and turn.may_close(position):
+            self.sell(key, position, bar.close)
+            turn.again = False
         held.above = above
+
+    def on_order(self, order: OrderEvent) -> None:
+        self.turns.setdefault(order.instrument, Turn()).hear(order, self.positions.get(order.instrument, 0))

@@ -14,7 +14,8 @@ from barnabas_quant.analysis.trends import MACD
 from barnabas_quant.model.money import ONE, DecimalText
 from barnabas_quant.strategies.bars import check_interval, is_taken
 from barnabas_quant.strategies.base import Strategy, some
-from barnabas_quant.trading.events import Bar
+from barnabas_quant.strategies.turns import Turn
+from barnabas_quant.trading.events import Bar, OrderEvent
 
 
 class Lines(msgspec.Struct):
@@ -49,6 +50,7 @@ class MacdCross(Strategy):
                 raise ValueError(f"fast has to be below slow: {self.fast}, {self.slow}")
 
     lines: dict[str, Lines] = {}
+    turns: dict[str, Turn] = {}
 
     @property
     def warm_up(self) -> int:
@@ -66,9 +68,15 @@ class MacdCross(Strategy):
         if found is None:
             return
         above = found.histogram > 0
-        if held.above is not None and above != held.above:
-            if above:
+        turn, position = self.turns.setdefault(key, Turn()), self.positions.get(key, 0)
+        if above:
+            if held.above is False and position <= 0 and not turn.open:
                 self.buy(key, some("volume", chosen.volume), bar.close)
-            elif self.positions.get(key, 0) > 0:
-                self.sell(key, self.positions[key], bar.close)
+            turn.again = False
+        elif (held.above or turn.again) and position > 0 and turn.may_close(position):
+            self.sell(key, position, bar.close)
+            turn.again = False
         held.above = above
+
+    def on_order(self, order: OrderEvent) -> None:
+        self.turns.setdefault(order.instrument, Turn()).hear(order, self.positions.get(order.instrument, 0))

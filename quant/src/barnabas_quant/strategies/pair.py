@@ -2,8 +2,9 @@
 
 The score is (ratio - average) / standard deviation over the last bars. At a score of -`enter` the first is cheap: buy
 it, and with `short` sell the second. At `enter` it is the other way. When the score comes back to within `exit`, all is
-closed. Source: Gatev, Goetzmann and Rouwenhorst, "Pairs Trading: Performance of a Relative-Value Arbitrage Rule",
-Review of Financial Studies 19 (2006); they open at two deviations.
+closed. Nothing is opened beside what is left of the bet before. Source: Gatev, Goetzmann and Rouwenhorst, "Pairs
+Trading: Performance of a Relative-Value Arbitrage Rule", Review of Financial Studies 19 (2006); they open at two
+deviations.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from barnabas_quant.analysis.bands import StandardDeviation
 from barnabas_quant.model.money import ONE, DecimalText
 from barnabas_quant.strategies.bars import check_interval, is_taken
 from barnabas_quant.strategies.base import Strategy, StrategyError, some
-from barnabas_quant.trading.events import Bar
+from barnabas_quant.strategies.turns import Turn
+from barnabas_quant.trading.events import Bar, OrderEvent
 
 
 class Ratio(msgspec.Struct):
@@ -61,6 +63,7 @@ class Pair(Strategy):
                 raise ValueError(f"exit has to be below enter: {self.exit}, {self.enter}")
 
     ratio: Ratio | None = None
+    turns: dict[str, Turn] = {}
 
     def __init__(self, instruments: Sequence[str], parameters: Mapping[str, Any] | None = None) -> None:
         super().__init__(instruments, parameters)
@@ -98,11 +101,17 @@ class Pair(Strategy):
                 self._close(key, price)
         elif not ratio.side and abs(score) >= chosen.enter:
             ratio.side = 1 if score < 0 else -1
+            if any(self.positions.get(key, 0) or self._turn(key).open for key in self.instruments):
+                return  # what is left of the last bet is closed with this one
             cheap, dear = (0, 1) if score < 0 else (1, 0)
             prices = (first, second)
             self._open(cheap, prices[cheap], 1)
             if chosen.short:
                 self._open(dear, prices[dear], -1)
+        elif not ratio.side:
+            for key, price in zip(self.instruments, (first, second), strict=True):
+                if self._turn(key).again:
+                    self._close(key, price)
 
     def _open(self, which: int, price: int, sign: int) -> None:
         quantity = some("notional", self.parameters.notional) * ONE // price
@@ -110,8 +119,13 @@ class Pair(Strategy):
             (self.buy if sign > 0 else self.sell)(self.instruments[which], quantity, price)
 
     def _close(self, key: str, price: int) -> None:
-        held = self.positions.get(key, 0)
-        if held > 0:
-            self.sell(key, held, price)
-        elif held < 0:
-            self.buy(key, -held, price)
+        held, turn = self.positions.get(key, 0), self._turn(key)
+        turn.again = False
+        if turn.may_close(held):
+            (self.sell if held > 0 else self.buy)(key, abs(held), price)
+
+    def _turn(self, key: str) -> Turn:
+        return self.turns.setdefault(key, Turn())
+
+    def on_order(self, order: OrderEvent) -> None:
+        self._turn(order.instrument).hear(order, self.positions.get(order.instrument, 0))
