@@ -58,6 +58,22 @@ def test_what_is_no_program_is_an_error(tmp_path: Path) -> None:
         Child("broker", [str(tmp_path / "missing")], tmp_path / "b.log")
 
 
+@pytest.mark.parametrize("wrong", ["program", "log", "folder"])
+def test_a_start_that_is_refused_is_said_and_leaves_nothing_open(tmp_path: Path, wrong: str) -> None:
+    program, log = str(tmp_path / "missing"), tmp_path / "log" / "b.log"
+    if wrong == "log":
+        log.mkdir(parents=True)
+    elif wrong == "folder":
+        log.parent.touch()
+    said = {"program": "No such file or directory", "log": "Is a directory", "folder": "File exists"}[wrong]
+    named = {"program": program, "log": str(log), "folder": str(log.parent)}[wrong]
+    opened = os.listdir("/dev/fd")
+    with pytest.raises(ChildError) as caught:
+        Child("broker", [program] if wrong == "program" else SLEEPER, log, reports="REPORTS")
+    assert str(caught.value) == f"cannot start the broker ({named}): {said}"
+    assert os.listdir("/dev/fd") == opened
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent by itself")
 def test_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     program = (

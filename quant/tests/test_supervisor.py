@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -58,6 +59,17 @@ class Loud(Service):
         while not self.context.stop.wait(0.002):
             for number in range(number + 1, number + 21):
                 print(f"line {number}")
+"""
+
+READY = """
+from barnabas_quant.service import Service
+
+class Ready(Service):
+    name = "ready"
+
+    def run(self):
+        self.status.ready = True
+        self.context.stop.wait()
 """
 
 DIES = """
@@ -358,6 +370,133 @@ def test_logs_stay_small_and_are_followed_all_the_same(tmp_path: Path, monkeypat
     assert missing < 100  # of some ten thousand: what was written the very moment that it was cut
     oldest = int(processes.old_log(log).read_text().split()[1])
     assert oldest > 3 * 20_000 / len("line 123456\n")  # what came before the last cut but one is gone
+
+
+def test_a_log_in_the_way_holds_up_one_service_and_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Restarts, "LONGEST", 0.2)
+    nowhere = "127.0.0.1:1"
+    settings = Settings(
+        data=tmp_path, kafka=nowhere, redis=f"redis://{nowhere}/0", clickhouse=f"http://{nowhere}/default",
+        metrics_listen=None, services=(),
+    )  # fmt: skip
+    file, log, stop = tmp_path / "services" / "ready.py", log_of(tmp_path, "ready"), threading.Event()
+    file.parent.mkdir()
+    log.mkdir(parents=True)
+    file.write_text(READY)
+    refused = f"cannot start the ready ({log}): Is a directory"
+    deadline = time.monotonic() + PATIENCE
+    killed = 0
+
+    def look(supervisor: Supervisor) -> None:
+        nonlocal killed
+        assert time.monotonic() < deadline, caplog.text
+        managed = supervisor.services.get("ready")
+        if managed is None:
+            return
+        if managed.state == "waiting" and caplog.text.count(refused) >= 2 and log.is_dir():
+            log.rmdir()
+        elif managed.state == "running" and managed.child is not None and managed.child.pid != killed:
+            if killed:
+                stop.set()
+                return
+            killed = managed.child.pid
+            log.unlink()
+            log.mkdir()
+            caplog.clear()
+            os.kill(killed, signal.SIGKILL)
+
+    with only_one(tmp_path):
+        Supervisor(settings, stop, print).run(look)
+    assert killed and started(killed) is None
+
+
+class Alone:
+    """`barnabas-quant up` with a service of the user's, and stores elsewhere that nobody asks."""
+
+    def __init__(self, folder: Path, output: Path) -> None:
+        self.data = folder / "data"
+        self.run = self.data / "run"
+        (self.data / "services").mkdir(parents=True)
+        (self.data / "services" / "ready.py").write_text(READY)
+        (port,) = free_ports(1)
+        self._page = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)
+        config = folder / "alone.toml"
+        config.write_text(
+            'kafka = "127.0.0.1:1"\nredis = "redis://127.0.0.1:1/0"\nclickhouse = "http://127.0.0.1:1/default"\n'
+            f'metrics_listen = "127.0.0.1:{port}"\nservices = []\n'
+        )
+        self._errors = folder / "errors.txt"
+        command = [sys.executable, "-m", "barnabas_quant", "up", "--data", str(self.data), "--config", str(config)]
+        with output.open("ab") as said, self._errors.open("ab") as errors:
+            self.process = subprocess.Popen(command, stdout=said, stderr=errors)
+
+    def shown(self, restarts: int) -> bool:
+        """Tell whether the page of metrics says that the service runs and was started again so often."""
+        assert self.process.poll() is None, self.errors()
+        with contextlib.suppress(httpx.HTTPError):
+            text = self._page.get("/metrics").text
+            return (
+                'barnabas_quant_running{service="ready"} 1.0' in text
+                and f'barnabas_quant_restarts{{service="ready"}} {restarts}.0' in text
+            )
+        return False
+
+    def errors(self) -> str:
+        return self._errors.read_text()
+
+    def service(self) -> Started | None:
+        """Give the process of the service, as the endpoints name it."""
+        found = read_endpoints(self.data)
+        return None if found is None else found.processes.get("ready")
+
+    def end(self) -> int:
+        self._page.close()
+        self.process.terminate()
+        return self.process.wait(PATIENCE)
+
+
+def test_what_cannot_be_written_does_not_end_the_platform_and_is_written_later(tmp_path: Path) -> None:
+    alone = Alone(tmp_path, tmp_path / "output.txt")
+    try:
+        eventually(lambda: alone.shown(0) and read_status(alone.data) is not None)
+        before = alone.service()
+        assert before is not None
+        in_the_way = [alone.run / "status.new", alone.run / "endpoints.new"]
+        for path in in_the_way:
+            while not path.is_dir():  # it may just be there as a file
+                with contextlib.suppress(FileExistsError):
+                    path.mkdir()
+        os.kill(before.pid, signal.SIGKILL)
+        eventually(lambda: alone.shown(1))
+        eventually(lambda: alone.errors().count("cannot be written") == 2)
+        assert alone.service() == before
+        for path in in_the_way:
+            path.rmdir()
+        eventually(lambda: alone.service() not in (before, None) and alone.errors().count("can be written again") == 2)
+        status = read_status(alone.data)
+        assert status is not None and [one.restarts for one in status.processes] == [1]
+    finally:
+        code = alone.end()
+    assert code == 0, alone.errors()
+    for name in ("status.json", "endpoints.json"):
+        assert alone.errors().count(f"{alone.run / name} cannot be written: Is a directory") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_a_full_disk_under_its_output_does_not_end_the_platform(tmp_path: Path) -> None:
+    alone = Alone(tmp_path, Path("/dev/full"))
+    try:
+        eventually(lambda: alone.shown(0))
+        service = alone.service()
+        assert service is not None
+        os.kill(service.pid, signal.SIGKILL)  # there is something to say
+        eventually(lambda: alone.shown(1))
+    finally:
+        alone.end()
+    assert alone.errors().count("the output of the platform cannot be written: No space left on device") == 1
+    assert read_endpoints(alone.data) is None and "Traceback" not in alone.errors()
 
 
 @pytest.fixture

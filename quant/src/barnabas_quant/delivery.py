@@ -229,7 +229,7 @@ class MailBox(Place):
                 if self._mail.user is not None and self._mail.password is not None:
                     server.login(self._mail.user, self._mail.password)
                 server.send_message(self._compose(notices))
-        except (smtplib.SMTPAuthenticationError, smtplib.SMTPNotSupportedError) as error:
+        except smtplib.SMTPNotSupportedError as error:
             raise Refused(f"{type(error).__name__}: {error}") from error
         except (smtplib.SMTPRecipientsRefused, smtplib.SMTPResponseException) as error:
             codes = (

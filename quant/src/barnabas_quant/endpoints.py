@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import msgspec
 
 from barnabas_quant.errors import QuantError
 from barnabas_quant.processes import end_leftover, started
+
+log = logging.getLogger(__name__)
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -69,7 +72,7 @@ def running_platform(data: Path) -> Endpoints | None:
 
 
 def write_endpoints(data: Path, endpoints: Endpoints) -> None:
-    """Write where everything is, whole or not at all."""
+    """Write where everything is, whole or not at all. Raises OSError."""
     path = run_folder(data) / "endpoints.json"
     fresh = path.with_suffix(".new")
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(endpoints)))
@@ -79,6 +82,33 @@ def write_endpoints(data: Path, endpoints: Endpoints) -> None:
 def remove_endpoints(data: Path) -> None:
     """Forget the endpoints: nothing runs any more."""
     (run_folder(data) / "endpoints.json").unlink(missing_ok=True)
+
+
+class Attempts:
+    """Write something again and again, and bear that a full disk does not take it: that is no reason to end.
+
+    The log says so once, and once more when it is taken again.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._refused = False
+
+    def __call__(self, write: Callable[[], None]) -> bool:
+        """Write; answer whether it was taken."""
+        try:
+            write()
+        except BrokenPipeError:  # no disk: whoever read it is gone
+            raise
+        except OSError as error:
+            if not self._refused:
+                log.warning("%s cannot be written: %s; it is tried again", self._what, error.strerror)
+            self._refused = True
+            return False
+        if self._refused:
+            log.warning("%s can be written again", self._what)
+        self._refused = False
+        return True
 
 
 @contextmanager

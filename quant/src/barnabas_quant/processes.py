@@ -41,21 +41,22 @@ class Child:
         """Start it. With `reports`, the name of an environment variable, it finds there a descriptor to write to.
 
         What it writes comes out of `reports`; its standard input then stays open as long as this object keeps it.
+        Raises ChildError where the system refuses, its log or the process.
         """
         self.name = name
         self.log = log
         self.reports: int | None = None
         environment = dict(os.environ if environment is None else environment)
         inherited = -1
-        if reports is not None:
-            self.reports, inherited = os.pipe()
-            environment[reports] = str(inherited)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(OSError):  # what it has to say goes before
-            cut_log(log)
-        self._start_of_log = log.stat().st_size if log.exists() else 0
-        with log.open("ab") as output:
-            try:
+        try:
+            if reports is not None:
+                self.reports, inherited = os.pipe()
+                environment[reports] = str(inherited)
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):  # what it has to say goes before
+                cut_log(log)
+            self._start_of_log = log.stat().st_size if log.exists() else 0
+            with log.open("ab") as output:
                 self._process = subprocess.Popen(
                     command,
                     env=environment,
@@ -66,11 +67,13 @@ class Child:
                     start_new_session=True,
                     preexec_fn=_tie_to_parent(os.getpid()),
                 )
-            except OSError as error:
-                raise ChildError(f"cannot start the {name} ({command[0]}): {error.strerror}") from error
-            finally:
-                if inherited >= 0:
-                    os.close(inherited)
+        except OSError as error:
+            if self.reports is not None:
+                os.close(self.reports)
+            raise ChildError(f"cannot start the {name} ({error.filename or command[0]}): {error.strerror}") from error
+        finally:
+            if inherited >= 0:
+                os.close(inherited)
         self.pid = self._process.pid
 
     @property
@@ -125,7 +128,7 @@ class Child:
             with self.log.open("rb") as output:
                 output.seek(max(self._start_of_log, self.log.stat().st_size - 4096))
                 text = output.read().decode("utf-8", "replace").splitlines()[-lines:]
-        except FileNotFoundError:  # somebody has cleared up
+        except OSError:  # somebody has cleared up, or put something else in its place
             return ""
         return "".join(f"\n    {line}" for line in text)
 

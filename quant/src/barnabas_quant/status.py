@@ -68,7 +68,7 @@ def status_of(managed: Managed) -> ProcessStatus:
 
 
 def write_status(data: Path, status: PlatformStatus) -> None:
-    """Write the status file, whole or not at all."""
+    """Write the status file, whole or not at all. Raises OSError."""
     path = run_folder(data) / "status.json"
     fresh = path.with_suffix(".new")
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(status)))

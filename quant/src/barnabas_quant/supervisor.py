@@ -7,6 +7,7 @@ user's services. It holds no data: whatever is killed goes on from what stands i
 from __future__ import annotations
 
 import logging
+import math
 import os
 import selectors
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from barnabas_quant.endpoints import Endpoints, Started, remove_endpoints, run_folder, write_endpoints
+from barnabas_quant.endpoints import Attempts, Endpoints, Started, remove_endpoints, run_folder, write_endpoints
 from barnabas_quant.errors import ChildError, QuantError
 from barnabas_quant.processes import Child, check_port
 from barnabas_quant.runner import REPORT, Report, find_service, service_files, service_names
@@ -35,6 +36,7 @@ STOP_PATIENCE = 30.0
 
 _LOOK_EVERY = 0.5  # seconds between two looks into the folder of services, and at the size of the logs
 _CUT_AGAIN = 60.0  # seconds after which a log that could not be cut is tried again
+_NOTE_AGAIN = 1.0  # seconds after which endpoints that could not be written are tried again
 
 
 class Restarts:
@@ -104,9 +106,12 @@ class Managed:
         self.child = Child(self.name, self._command, self._log, environment, REPORT if self.reports else None)
 
     def start_when_due(self, now: float) -> None:
-        """Start it again if it has died and its pause is over; a system that refuses now is asked again."""
-        if self._start_at is None or now < self._start_at:
-            return
+        """Start it again if it has died and its pause is over."""
+        if self._start_at is not None and now >= self._start_at:
+            self.start_or_wait(now)
+
+    def start_or_wait(self, now: float) -> None:
+        """Start it, whatever happened before; a system that refuses now is asked again."""
         try:
             self.start(now)
         except ChildError as error:
@@ -160,6 +165,8 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._seen: dict[Path, int] = {}  # files of the user's services, and when each was last written
         self._looked = self._cut_at = 0.0
+        self._note_at = math.inf
+        self._write_note = Attempts(str(run_folder(self._data) / "endpoints.json"))
         self._addresses: dict[str, str] = {}
         self.stores: dict[str, Managed] = {}
         self.services: dict[str, Managed] = {}
@@ -194,7 +201,9 @@ class Supervisor:
         self.settings = msgspec.structs.replace(self._settings, **given)
         write_settings(self.settings, self._settings_file)
         for name in wanted:
-            self._start_service(name, name)
+            managed = self._add_service(name, name)
+            managed.start(time.monotonic())
+            self._listen(managed)
         (self._data / "services").mkdir(exist_ok=True)
         self._note()
 
@@ -227,13 +236,12 @@ class Supervisor:
             kinds = {name: kind for name, kind in kinds.items() if kind.wanted(self._settings)}
         return kinds
 
-    def _start_service(self, name: str, what: str) -> None:
+    def _add_service(self, name: str, what: str) -> Managed:
         command = (
             sys.executable, "-m", "barnabas_quant", "run", what, "--config", str(self._settings_file),
         )  # fmt: skip
         managed = self.services[name] = Managed(name, command, self._data, reports=True)
-        managed.start(time.monotonic())
-        self._listen(managed)
+        return managed
 
     def _listen(self, managed: Managed) -> None:
         if managed.child is not None and managed.child.reports is not None:
@@ -260,7 +268,7 @@ class Supervisor:
         for name in self._new_services(now):
             changed = True
             self._say(f"{name}: found in {self._data / 'services'}")
-        if changed:
+        if changed or now >= self._note_at:
             self._note()
 
     def _hear(self, managed: Managed, descriptor: int) -> None:
@@ -312,35 +320,32 @@ class Supervisor:
             managed = self.services.get(name)
             if name in self.stores:
                 self._say(f"{path}: {name} is the name of a store; give it another one")
-            elif managed is None:
-                self._start_service(name, str(path))
-                found.append(name)
-            elif managed.left_off:
-                managed.start(now)
+            elif managed is None or managed.left_off:
+                managed = managed or self._add_service(name, str(path))
+                managed.start_or_wait(now)
                 self._listen(managed)
                 found.append(name)
         return found
 
     def _note(self) -> None:
-        """Write down where everything is."""
+        """Write down where everything is; what a full disk does not take now is written later."""
         processes = {}
         for managed in self.all():
             if managed.child is not None and (process := Started.of(managed.child.pid)):
                 processes[managed.name] = process
         settings, address = self._settings, self._addresses
-        write_endpoints(
-            self._data,
-            Endpoints(
-                kafka=settings.kafka or address.get("kafka", settings.listen[0]),
-                redis=settings.redis or address.get("redis"),
-                clickhouse=settings.clickhouse or address.get("clickhouse"),
-                exchange=address.get("exchange"),
-                gateway=f"http://{settings.gateway_listen}" if "gateway" in self.services else None,
-                metrics=None if settings.metrics_listen is None else f"http://{settings.metrics_listen}/metrics",
-                supervisor=Started.of(os.getpid()),
-                processes=processes,
-            ),
+        endpoints = Endpoints(
+            kafka=settings.kafka or address.get("kafka", settings.listen[0]),
+            redis=settings.redis or address.get("redis"),
+            clickhouse=settings.clickhouse or address.get("clickhouse"),
+            exchange=address.get("exchange"),
+            gateway=f"http://{settings.gateway_listen}" if "gateway" in self.services else None,
+            metrics=None if settings.metrics_listen is None else f"http://{settings.metrics_listen}/metrics",
+            supervisor=Started.of(os.getpid()),
+            processes=processes,
         )
+        written = self._write_note(lambda: write_endpoints(self._data, endpoints))
+        self._note_at = math.inf if written else time.monotonic() + _NOTE_AGAIN
 
     def _end(self) -> None:
         """End feeds first, then what reads, then the stores, each given its time."""

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from barnabas_quant.bus.topics import set_client_settings
-from barnabas_quant.endpoints import only_one, read_endpoints
+from barnabas_quant.endpoints import Attempts, only_one, read_endpoints, run_folder
 from barnabas_quant.settings import Settings
 from barnabas_quant.status import (
     MetricsPage,
@@ -76,13 +76,15 @@ class _Show:
         self._live: Live | None = None
         self._shown = self._printed = 0.0
         self._begun: float | None = None
+        self._write_line = Attempts("the output of the platform")
+        self._write_status = Attempts(str(run_folder(settings.data) / "status.json"))
 
     def say(self, text: str) -> None:
         """Print a line of its own, above the table where there is one."""
         if self._live:
             self._console.print(text, markup=False, highlight=False)
         else:
-            print(text, file=self._output, flush=True)
+            self._write_line(lambda: print(text, file=self._output, flush=True))
 
     def __call__(self, supervisor: Supervisor) -> None:
         """Look at the platform, show it when it is time, and end the run when its seconds are over."""
@@ -96,7 +98,7 @@ class _Show:
             return
         self._shown = now
         status = PlatformStatus(at=time.time(), processes=[status_of(managed) for managed in supervisor.all()])
-        write_status(self._settings.data, status)
+        self._write_status(lambda: write_status(self._settings.data, status))
         self._page.take(supervisor.all())
         if self._live:
             self._live.update(status_table(status, self._where()), refresh=True)
@@ -136,4 +138,4 @@ class _Show:
     def _print(self, status: PlatformStatus) -> None:
         stamp = datetime.now(UTC).strftime("%H:%M:%SZ")
         for process in status.processes:
-            print(f"{stamp} {process.line()}", file=self._output, flush=True)
+            self.say(f"{stamp} {process.line()}")

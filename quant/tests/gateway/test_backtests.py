@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -254,6 +255,48 @@ def test_what_ran_when_the_gateway_was_killed_has_failed(running: Running, anna:
     assert job(running, "main", runs["id"])["state"] == "failed"
     running.gateway.start()
     eventually(running.gateway.writes)
+
+
+def test_one_that_cannot_be_noted_fails_and_does_not_run_on(running: Running, anna: Browser) -> None:
+    running.waits()
+    waiter = {"strategy": "WAITS", "symbols": [], "parameters": {}}
+    first, second = start(running.owner, **waiter), start(running.owner, **waiter)
+    last = start(anna)
+    eventually(lambda: state(running.owner, first["id"])["state"] == "running")
+    in_the_way = running.gateway.data / "backtests" / "main" / second["id"] / "job.new"
+    in_the_way.mkdir()
+    assert running.owner.delete(f"backtests/{first['id']}").json()["state"] == "canceled"
+    failed = over(running.owner, second["id"])
+    assert (failed["state"], failed["error"]) == ("failed", "its folder: Is a directory")
+    assert not commands_with(second["id"])
+    assert failed["started_ms"] <= failed["ended_ms"]  # its child had been started
+    assert over(anna, last["id"])["state"] == "done"
+    in_the_way.rmdir()
+    running.owner.delete(f"backtests/{second['id']}")  # the next gateway would run it: on its record it waits
+
+
+def test_a_gateway_ends_where_the_end_of_a_backtest_cannot_be_noted(running: Running, anna: Browser) -> None:
+    running.waits()
+    runs = start(running.owner, strategy="WAITS", symbols=[], parameters={})
+    waits = start(anna)
+    eventually(lambda: state(running.owner, runs["id"])["state"] == "running")
+    in_the_way = running.gateway.data / "backtests" / "main" / runs["id"] / "job.new"
+    in_the_way.mkdir()
+    running.gateway.end()
+    assert not commands_with(runs["id"])
+    assert job(running, "anna", waits["id"])["state"] == "queued"
+    in_the_way.rmdir()
+    running.gateway.start()
+    eventually(running.gateway.writes)
+    failed = state(running.owner, runs["id"])
+    assert (failed["state"], failed["error"]) == ("failed", "the gateway ended while it ran")
+    assert over(anna, waits["id"])["state"] == "done"
+
+
+def commands_with(text: str) -> list[str]:
+    """Give the commands of all processes that name something."""
+    shown = subprocess.run(["ps", "-A", "-ww", "-o", "args="], capture_output=True, text=True, check=True).stdout
+    return [line for line in shown.splitlines() if text in line]
 
 
 def job(running: Running, account: str, id: str) -> dict[str, Any]:

@@ -135,13 +135,17 @@ class OnAnyPort(Controller):
 
 
 class Post:
-    """An SMTP server on loopback that keeps what it is given; `answers` are said to the next messages."""
+    """An SMTP server on loopback that keeps what it is given.
+
+    `answers` are said to the next messages, `logins` to the next attempts to log in.
+    """
 
     def __init__(
         self, certificate: tuple[Path, Path] | None = None, password: str | None = None, implicit: bool = False
     ) -> None:
         self.mails: list[Mail] = []
         self.answers: list[str] = []
+        self.logins: list[str] = []
         self.encrypted: list[bool] = []
         options: dict[str, Any] = {}
         if certificate is not None:
@@ -154,6 +158,8 @@ class Post:
         if password is not None:
 
             def check(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+                if self.logins:
+                    return AuthResult(success=False, handled=False, message=self.logins.pop(0))
                 right = isinstance(data, LoginPassword) and data.password == password.encode()
                 return AuthResult(success=right, handled=False)
 
@@ -323,6 +329,21 @@ def test_a_server_that_is_busy_is_tried_again_and_one_that_refuses_is_not(caplog
         eventually(lambda: place.delivered == 1)
         place.end(5)
     assert "tried again" in caplog.text and "risk-alerts-0-1: SMTPDataError" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
+def test_a_login_that_fails_for_now_is_tried_again(
+    certificate: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    with Post(certificate, "right", implicit=True) as post:
+        post.logins = ["454 4.7.0 Temporary authentication failure"] * 2  # to PLAIN and to LOGIN
+        (place,) = places(mailed(post, tls="tls", user="u", password="right", certificates=certificate[0]))
+        place.start()
+        place.put(notice())
+        eventually(lambda: place.delivered + place.lost == 1)
+        place.end(5)
+    assert (len(post.mails), place.lost, post.logins) == (1, 0, [])
+    assert "SMTPAuthenticationError: (454" in caplog.text and "tried again" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -176,9 +176,8 @@ class BacktestRuns:
             if (job := self._next()) is not None:
                 try:
                     await self._run(job)
-                except OSError as error:  # a full disk: it has failed, though only this gateway knows
-                    log.error("backtest %s: %s", job.id, error)
-                    job.state, job.error = "failed", f"its folder: {error.strerror}"
+                except OSError as error:  # a full disk
+                    self._end(job, "failed", f"its folder: {error.strerror}")
                 continue
             self._wake.clear()
             try:
@@ -217,14 +216,17 @@ class BacktestRuns:
             return
         job.state, job.started_ms = "running", _now_ms()
         job.pid, job.born = child.pid, started(child.pid) or ""
-        self._save(job)
         deadline = time.monotonic() + LONGEST
         try:
+            self._save(job)
             while not child.ended and job.id not in self._canceled and time.monotonic() < deadline:
                 await asyncio.sleep(_LOOK_EVERY)
         except asyncio.CancelledError:
             child.stop(5)
             self._end(job, "failed", "the gateway ended while it ran")
+            raise
+        except OSError:  # it is not on record that it runs: the next one must not run beside it
+            await asyncio.to_thread(child.stop, 5)
             raise
         if child.ended:
             child.forget()
@@ -252,7 +254,10 @@ class BacktestRuns:
     def _end(self, job: Job, state: State, error: str = "") -> None:
         job.state, job.error, job.ended_ms, job.pid, job.born = state, error, _now_ms(), 0, ""
         job.progress = read_progress(self._place(job) / "progress.json")
-        self._save(job)
+        try:
+            self._save(job)
+        except OSError as error:  # a full disk: only this gateway knows how it ended
+            log.error("backtest %s: %s", job.id, error)
 
     # The folder
 
