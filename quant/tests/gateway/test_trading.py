@@ -266,6 +266,7 @@ def test_older_records_come_from_the_history(gateway: GatewayProcess, kafka: str
     assert found == sorted(set(found), reverse=True)
 
 
+@pytest.mark.long
 def test_past_orders_are_known_after_a_restart_too(gateway: GatewayProcess, kafka: str) -> None:
     kai = user(gateway, "kai")
     request = OrderRequest(instrument=KEY, side="BUY", quantity=ONE // 10_000)

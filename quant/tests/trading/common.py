@@ -116,5 +116,5 @@ class Desk:
 
     def own(self, quantity: str, price: str = "100") -> None:
         """Have so much of the instrument, bought at a price."""
-        position = self.engine.main.ledger.position(self.engine.instrument(self.key).key)
+        position = self.engine.main.ledger.open(self.engine.market(self.key).instrument.key)
         position.quantity, position.cost, position.mark = u(quantity), u(quantity) * u(price) // ONE, u(price)

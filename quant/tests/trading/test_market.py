@@ -94,6 +94,57 @@ def test_what_rests_is_filled_at_its_own_price_when_the_quote_crosses() -> None:
     assert desk.all_fills(order)[0].liquidity == "maker"
 
 
+# Before the first quote
+
+
+def test_what_came_before_the_first_quote_begins_with_it() -> None:
+    desk = Desk()
+    whole = desk.place("BUY", "10", "100", time_in_force="FOK")
+    part = desk.place("BUY", "10", "100", time_in_force="IOC")
+    missed = desk.place("BUY", "1", "98", time_in_force="IOC")
+    desk.quote("99", "1", "100", "3")
+    assert (desk.status(whole), desk.fills(whole)) == ("canceled", [])
+    assert (desk.status(part), desk.fills(part)) == ("canceled", [("100", "3")])
+    assert (desk.status(missed), desk.fills(missed)) == ("canceled", [])
+
+
+def test_a_limit_that_came_before_the_first_quote_rests_from_then_on() -> None:
+    desk = Desk()
+    order, crosses = desk.place("BUY", "3", "100"), desk.place("BUY", "1", "102")
+    desk.quote("98", "1", "101", "5")
+    assert [(fill.price, fill.liquidity) for fill in desk.all_fills(crosses)] == [("101", "taker")]
+    desk.quote("98", "1", "99", "5")
+    assert [(fill.price, fill.liquidity) for fill in desk.all_fills(order)] == [("100", "maker")]
+
+
+@pytest.mark.parametrize("tif", ["IOC", "FOK"])
+def test_what_rests_in_no_book_does_not_before_quotes_either(tif: str) -> None:
+    desk = Desk()
+    desk.print("100", "5")
+    order = desk.place("BUY", "10", "95", time_in_force=tif)
+    desk.print("94", "3")
+    assert desk.status(order) == "canceled"
+    assert [(fill.price, fill.liquidity) for fill in desk.all_fills(order)] == (
+        [("94", "taker")] if tif == "IOC" else []
+    )
+    order = desk.place("BUY", "10", "90", time_in_force=tif)
+    desk.quote("88", "1", "89", "3")
+    assert (desk.status(order), desk.fills(order)) == ("canceled", [("89", "3")] if tif == "IOC" else [])
+
+
+def test_an_order_for_the_next_day_begins_with_that_days_first_quote() -> None:
+    desk = Desk(SHARE, {"CNY": "100000"})
+    desk.quote("9.99", "500", "10", "500")
+    desk.time = china(0, 15, 1)
+    whole = desk.place("BUY", "1000", "10", time_in_force="FOK")
+    rests = desk.place("BUY", "100", "9.9")
+    desk.time = china(1, 9, 30)
+    desk.quote("9.99", "400", "10", "400")
+    assert (desk.status(whole), desk.fills(whole)) == ("canceled", [])
+    desk.quote("9.8", "400", "9.85", "400")
+    assert desk.fills(rests) == [("9.9", "100")]
+
+
 # Books
 
 
@@ -143,6 +194,17 @@ def test_an_order_inside_a_bar_gets_its_close() -> None:
     desk.bar("102", "103", "90", "101")
     assert desk.fills(order) == [("101", "1")]
     assert desk.fills(rests) == []
+
+
+def test_what_rests_inside_a_bar_has_nothing_of_it() -> None:
+    """Though it closes below: that was after the order had come, and nobody says what was before that."""
+    desk = Desk(venue=VenueModel(latency=SECOND, slippage_ticks=50))
+    desk.bar("100", "100", "100", "100")
+    order = desk.place("BUY", "1", "95")
+    desk.bar("100", "100", "89", "90")
+    assert (desk.status(order), desk.fills(order)) == ("accepted", [])
+    desk.bar("96", "97", "94", "96")
+    assert [(fill.price, fill.liquidity) for fill in desk.all_fills(order)] == [("95", "maker")]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from confluent_kafka import Producer
 from barnabas_quant.bus import ensure_topics, partition_counts, read_records
 from barnabas_quant.bus.journal import AT, Journal, records_of
 from barnabas_quant.bus.ranges import RangeReader
+from barnabas_quant.bus.topics import DEAD_LETTERS
 from barnabas_quant.model.stock import Stock, encode_stock
 from barnabas_quant.services.strategies import Chosen, make_host
 from barnabas_quant.services.trading import TradingSettings
@@ -129,6 +130,42 @@ def test_signals_typed_by_hand(tmp_path: Path, own_kafka: str) -> None:
     assert ends["trade-signal-0-0"] == ("filled", "")
     assert ends["trade-signal-0-1"][0] == "rejected"  # nothing of it is there to be sold
     assert "position" in ends["trade-signal-0-1"][1]
+
+
+def test_what_would_break_the_engine_is_told_and_passed_over(tmp_path: Path, own_kafka: str) -> None:
+    """Once it is in the journal it is worked off again after each crash: nothing in a record may end the service."""
+
+    def place(instrument: str, amount: int) -> bytes:
+        request = {"instrument": instrument, "side": "BUY", "type": "limit", "quantity": amount, "price": amount}
+        return json.dumps({"type": "Place", "id": "", "time": 0, "request": request}).encode()
+
+    stamp = time.time_ns() // 1000
+    trade = {"exchange": "binance", "symbol": "BTCUSDT", "trade_id": 1, "price": "0", "quantity": "1",
+             "buyer_is_maker": True, "event_time": stamp, "trade_time": stamp, "receive_time": stamp}  # fmt: skip
+    trading = Running(tmp_path, own_kafka, "trading")
+    try:
+        waiting(own_kafka, AT[0], 1)
+        tell(own_kafka, "market_data.trades", json.dumps(trade).encode())
+        tell(own_kafka, "stock-realtime", price("000001", 1, "10.40").replace(b"2025", b"2095"), partition=1)
+        tell(own_kafka, "trade-commands", place("sse:000001", 10**10), place("binance:BTCUSDT", 10**4000))
+        tell(
+            own_kafka, "trade-signal", BUY.replace(b"}", b',"exchange":"' + b"e" * 600_000 + b'"}'),
+            BUY.replace(b"}", b',"time":%d}' % (stamp * 1000)),
+        )  # fmt: skip
+        waiting(own_kafka, "trade-decisions", 3)
+        waiting(own_kafka, DEAD_LETTERS.name, 3)
+        trading.kill()
+        trading.start()
+        tell(own_kafka, "stock-realtime", price("000001", 2, "10.40"), partition=1)
+        tell(own_kafka, "trade-signal", BUY)
+        decisions = waiting(own_kafka, "trade-decisions", 4)
+        trading.end()
+    finally:
+        trading.kill()
+    assert {(each["rule"], each["verdict"]) for each in decisions[:3]} == {
+        ("symbol", "rejected"), ("record", "rejected"),
+    }  # fmt: skip
+    assert decisions[3]["verdict"] == "accepted" and decisions[3]["time"] < stamp + 600 * SECOND
 
 
 def replayed(kafka: str, service: str) -> dict[str, list[bytes]]:

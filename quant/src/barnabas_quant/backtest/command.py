@@ -30,7 +30,7 @@ from barnabas_quant.settings import Settings
 from barnabas_quant.strategies.catalog import find_strategy, make_strategy
 from barnabas_quant.strategies.host import Host
 from barnabas_quant.trading.configuration import engine_settings
-from barnabas_quant.trading.inputs import key_of
+from barnabas_quant.trading.inputs import key_from
 from barnabas_quant.trading.instruments import Instrument, usual
 
 
@@ -94,11 +94,7 @@ def show(result: Result, notes: Sequence[str], seconds: float, out: TextIO) -> N
 def make_job(options: argparse.Namespace, settings: Settings) -> Job:
     """Read the options. Raises SettingsError, StrategyError, SymbolError."""
     keys = tuple(
-        dict.fromkeys(
-            symbol if ":" in symbol else key_of(symbol, None, settings.primary)
-            for symbol in map(str.strip, options.symbols.split(","))
-            if symbol
-        )
+        dict.fromkeys(key_from(text, settings.primary) for text in map(str.strip, options.symbols.split(",")) if text)
     )
     if not keys:
         raise SettingsError("--symbols: none is named")

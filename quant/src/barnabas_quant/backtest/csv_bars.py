@@ -19,7 +19,7 @@ from barnabas_quant.model.intervals import DAY, SECOND, Interval
 from barnabas_quant.model.money import total_units, units
 from barnabas_quant.model.sessions import SessionCalendar
 from barnabas_quant.trading.events import Bar, MarketEvent
-from barnabas_quant.trading.inputs import key_of
+from barnabas_quant.trading.inputs import key_from
 from barnabas_quant.trading.instruments import Instrument
 
 MAX_LINE = 4096
@@ -159,7 +159,7 @@ class CsvBars:
 
 
 def _key(symbol: str) -> str:
-    return symbol if ":" in symbol else key_of(symbol, None, "binance")
+    return key_from(symbol, "binance")
 
 
 def _time(text: str, instrument: Instrument) -> int:

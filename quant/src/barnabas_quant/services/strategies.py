@@ -38,7 +38,7 @@ from barnabas_quant.strategies.switching import (
     read_command,
 )
 from barnabas_quant.trading.events import Bar, Decision, Depth, Fill, OrderEvent, Print, Quote, Signal
-from barnabas_quant.trading.inputs import key_of, write_signal
+from barnabas_quant.trading.inputs import key_from, write_signal
 from barnabas_quant.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def make_host(chosen: Chosen, call: Call = straight) -> Host:
     """Make the strategies that are wanted. Raises StrategyError, SymbolError."""
     made: list[Strategy] = []
     for each in chosen.strategies:
-        keys = [symbol if ":" in symbol else key_of(symbol, None, chosen.primary) for symbol in each.symbols]
+        keys = [key_from(symbol, chosen.primary) for symbol in each.symbols]
         made.append(make_strategy(each.name, keys, each.parameters, chosen.sources.get(each.name), each.alias))
     return Host(made, call, chosen.closes)
 

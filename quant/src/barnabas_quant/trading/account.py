@@ -89,7 +89,7 @@ class Account:
         self.trading = state.trading
         self.ledger.cash, self.ledger.held = state.cash, state.held
         for key, position in state.positions.items():
-            self.engine.instrument(key)
+            self.instruments.setdefault(key, self.engine.instrument(key))
             self.ledger.put(key, position)
         self.orders = {order.id: order for order in state.orders}
         for key, matcher in state.matchers.items():
@@ -106,6 +106,10 @@ class Account:
             found = self._matchers[key] = Matcher(market, self)
             market.matchers.append(found)
         return found
+
+    def forget(self, key: str) -> None:
+        """Forget the matcher of a market that is gone."""
+        self._matchers.pop(key, None)
 
     # What those ask who decide for it
 
@@ -175,8 +179,11 @@ class Account:
         if (age := self.engine.now(instrument) - event.time) > settings.signal_age:
             numbers = {"age_us": str(age), "limit_us": str(settings.signal_age)}
             return self.decide(event.id, event.strategy, "rejected", "stale", "the signal is too old", numbers)
-        price = event.price // instrument.tick * instrument.tick
-        quantity = settings.sizing.quantity(event, instrument, price, self.equity(instrument.currency))
+        tick = instrument.tick  # never worse than was asked for
+        price = event.price // tick * tick if event.side == "BUY" else -(-event.price // tick) * tick
+        quantity = self._closes(event, instrument)
+        if quantity is None:
+            quantity = settings.sizing.quantity(event, instrument, price, self.equity(instrument.currency))
         if quantity <= 0 or price <= 0:
             numbers = {"volume": text(event.quantity), "lot": text(instrument.lot), "price": text(event.price)}
             return self.decide(event.id, event.strategy, "rejected", "size", "less than a lot", numbers)
@@ -186,26 +193,39 @@ class Account:
             type="limit" if limit else "market", price=price if limit else None,
             time_in_force=settings.time_in_force,
         )  # fmt: skip
-        return self._submit(event.id, request, price)
+        return self._submit(event.id, request, instrument, price)
+
+    def _closes(self, event: Signal, instrument: Instrument) -> int | None:
+        """Give how much a signal closes, in whole lots, where signals are sized; None where it closes nothing.
+
+        What closes is not sized: that would be more than was bought after a loss, and less after a gain. It is taken
+        at its word, at most what is there; what cannot be sold today (T+1, open sales) is left where anything can.
+        """
+        held = self.ledger.position(instrument.key).quantity
+        if self.engine.settings.sizing.by == "volume" or not (held > 0 if event.side == "SELL" else held < 0):
+            return None
+        most = abs(held)
+        if not instrument.leverage and (free := self.ledger.available(instrument, self._traded_at(instrument))) > 0:
+            most = free
+        return min(event.quantity, most) // instrument.lot * instrument.lot
 
     def place(self, event: Place) -> None:
         """Make an order that was asked for by hand, or say why not; or only say what would become of it."""
         try:
-            self.engine.instrument(event.request.instrument)
+            instrument = self.engine.instrument(event.request.instrument)
         except SymbolError as error:
             return self.decide(event.id, event.request.strategy, "rejected", "symbol", str(error))
-        return self._submit(event.id, event.request, event.request.price or 0, event.test)
+        return self._submit(event.id, event.request, instrument, event.request.price or 0, event.test)
 
-    def _submit(self, id: str, request: OrderRequest, price: int, test: bool = False) -> None:
+    def _submit(self, id: str, request: OrderRequest, instrument: Instrument, price: int, test: bool = False) -> None:
         """Take an order on its way, or say why not; `id` is that of what asked for it."""
         engine = self.engine
-        instrument, market = self.instruments[request.instrument], engine.market(request.instrument)
         if engine.knows(id):
             return self.decide(id, request.strategy, "rejected", "duplicate", "there was an order of this id")
         if wrong := request.wrong():
             return self.decide(id, request.strategy, "rejected", "request", wrong)
         order = Order(id=id, request=request, created=engine.time, arrives=self._arrival(instrument))
-        cost = market.price_at_most(order) or price
+        cost = engine.shown(instrument).price_at_most(order) or price
         refused = self._refused(order, cost, test)
         if test:
             return self._try(order, instrument, cost, refused)
@@ -222,6 +242,7 @@ class Account:
         if reason := self._keep(order, instrument, cost):
             self.happen(order, "reject", reason)
         else:
+            engine.market(instrument.key)
             self._travel(order)
         return None
 
@@ -250,7 +271,7 @@ class Account:
             if not reason:
                 numbers["held"] = text(order.hold)
                 self.ledger.release(order, instrument)
-                reason = self.markets[instrument.key].refuses(order)
+                reason = self.engine.shown(instrument).refuses(order)
             rule = "venue" if reason else ""
         verdict: Literal["accepted", "rejected"] = "rejected" if reason else "accepted"
         self.decide(order.id, order.request.strategy, verdict, rule, reason, numbers)
@@ -261,7 +282,7 @@ class Account:
         Only one of them will be filled: the first fill cancels the others.
         """
         request = order.request
-        if not request.group or order.buys or self.instruments[request.instrument].leverage:
+        if not request.group or order.buys or self.engine.instrument(request.instrument).leverage:
             return []
         return [
             other
@@ -418,6 +439,7 @@ class Account:
             self.ledger.release(order, self.instruments[key])
         if (matcher := self._matchers.get(key)) is not None:
             matcher.leave(order)
+        self.engine.forget(key)
 
     def execute(self, order: Order, price: int, quantity: int, maker: bool, shown: int) -> int:
         """Fill an order at the venue's word, as far as it can be paid; give the quantity."""

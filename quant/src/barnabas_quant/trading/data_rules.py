@@ -50,7 +50,7 @@ class DataRules:
         """Take a reading of the clock, microseconds since 1970 UTC: it counts for each venue since its last event."""
         passed = min(max(0, reading - self.state.reading), _LONGEST_GAP) if self.state.reading else 0
         self.state.reading = reading
-        for exchange, newest in self._newest().items():
+        for exchange, newest in self._account.engine.newest.items():
             venue = self.state.venues.get(exchange)
             if venue is None or venue.time != newest:
                 self.state.venues[exchange] = Venue(newest)
@@ -64,7 +64,7 @@ class DataRules:
         """Tell whether a reading of the clock could change anything."""
         if not self._timed or not (watched := self._watched()):
             return False
-        newest = self._newest()
+        newest = self._account.engine.newest
         for exchange in {self._account.instruments[key].exchange for key in watched}:
             venue = self.state.venues.get(exchange)
             moved = venue is None or venue.time != newest.get(exchange)
@@ -81,22 +81,13 @@ class DataRules:
         watched = {key: None for key, position in account.ledger.positions.items() if position.quantity}
         return watched | {order.request.instrument: None for order in account.orders.values()}
 
-    def _newest(self) -> dict[str, int]:
-        """Give the time of each venue's last event."""
-        newest: dict[str, int] = {}
-        for market in self._account.markets.values():
-            exchange = market.instrument.exchange
-            if market.time > newest.get(exchange, 0):
-                newest[exchange] = market.time
-        return newest
-
     def _look(self) -> None:
         account, settings = self._account, self.settings
         watched = self._watched()
         for name in ("crossed", "stale"):
             for key in [key for key in self.state.active.get(name, ()) if key not in watched]:
                 self._conditions.clear(name, key, "there is neither a position nor an order")
-        newest = self._newest()
+        newest = account.engine.newest
         venues = dict.fromkeys(account.instruments[key].exchange for key in watched)
         for exchange in [exchange for exchange in self.state.active.get("silent", ()) if exchange not in venues]:
             self._conditions.clear("silent", exchange, "there is neither a position nor an order")

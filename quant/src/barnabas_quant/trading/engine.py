@@ -60,7 +60,9 @@ class Sizing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Say how large an order becomes that a signal asks for."""
 
     by: Literal["volume", "notional", "equity"] = "volume"
-    """volume: as the signal says; notional: for so much money; equity: for a share of what the account is worth."""
+    """volume: as the signal says; notional: for so much money; equity: for a share of what the account is worth.
+
+    What closes a position is as large as the signal says, by any of them."""
     notional: int = 10_000 * ONE
     share: int = ONE // 10
 
@@ -107,6 +109,7 @@ class EngineState(msgspec.Struct, kw_only=True):
     told_time: int
     equity_due: int
     unknown: int = 0
+    newest: dict[str, int] = {}
 
 
 class Engine:
@@ -115,6 +118,7 @@ class Engine:
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
         self.instruments: dict[str, Instrument] = {each.key: each for each in settings.instruments}
+        self._given = frozenset(self.instruments)
         self.markets: dict[str, Market] = {}
         self.time = 0
         self.seq = 0
@@ -125,6 +129,8 @@ class Engine:
         self._known: dict[str, None] = {}  # ids of the latest orders, the oldest first
         self._travelling: deque[Travelling] = deque()
         self._days: dict[str, int] = {}
+        self.newest: dict[str, int] = {}
+        """Time of each venue's last event."""
         self._told_time = 0  # by a Clock, which is for all venues
         self._equity_due = 0
         self._due = 0  # when there is something to do beside the input: the least of what is due
@@ -181,13 +187,12 @@ class Engine:
 
         Two venues may play different years.
         """
-        exchange = instrument.exchange
-        times = (market.time for market in self.markets.values() if market.instrument.exchange == exchange)
-        return max(self._told_time, newest) if (newest := max(times, default=0)) else self.time
+        newest = self.newest.get(instrument.exchange)
+        return self.time if newest is None else max(self._told_time, newest)
 
     def _heard(self) -> bool:
-        """Tell whether the market has told anything: what is asked for alone makes a market, too."""
-        return any(market.time for market in self.markets.values())
+        """Tell whether the market has told anything."""
+        return bool(self.newest)
 
     def save(self) -> EngineState:
         """Give all that it remembers."""
@@ -195,13 +200,15 @@ class Engine:
             time=self.time, seq=self.seq, known=list(self._known), travelling=list(self._travelling), days=self._days,
             accounts={name: account.save() for name, account in self.accounts.items()},
             markets={key: market.save() for key, market in self.markets.items()},
-            told_time=self._told_time, equity_due=self._equity_due, unknown=self.unknown,
+            told_time=self._told_time, equity_due=self._equity_due, unknown=self.unknown, newest=self.newest,
         )  # fmt: skip
 
     def load(self, state: EngineState) -> None:
         """Take what `save` gave, on an engine that has processed nothing. It keeps the state's objects."""
         self.time, self.seq = state.time, state.seq
         for key, market in state.markets.items():
+            if key not in self.instruments:  # in whatever spelling: there may be orders
+                self.instruments[key] = _usual(key)
             self.market(key).load(market)
         for name, account in state.accounts.items():
             if name not in self.accounts:
@@ -211,23 +218,51 @@ class Engine:
             self.market(key).matchers = [self.accounts[name].matcher(key) for name in market.matchers]
         self._known = dict.fromkeys(state.known)
         self._days = state.days
+        self.newest = state.newest
+        if not self.newest:  # of a snapshot from before they were kept
+            for told in self.markets.values():
+                exchange = told.instrument.exchange
+                if told.time > self.newest.get(exchange, 0):
+                    self.newest[exchange] = told.time
         self._travelling = deque(state.travelling)
         self._told_time, self._equity_due, self.unknown = state.told_time, state.equity_due, state.unknown
 
     def instrument(self, key: str) -> Instrument:
-        """Give an instrument by its key, on the usual terms where none are set. Raises SymbolError."""
+        """Give an instrument by its key, on the usual terms where none are set. Raises SymbolError.
+
+        A key in another spelling than the records' is none: it would be a second market of the same instrument.
+        """
         found = self.instruments.get(key)
         if found is None:
-            exchange, _, symbol = key.partition(":")
-            found = self.instruments[key] = usual(exchange, symbol)
+            found = _usual(key)
+            if found.key != key:
+                raise SymbolError(f"{key[:60]!r}: records call it {found.key}")
         return found
 
     def market(self, key: str) -> Market:
-        """Give the market of an instrument. Raises SymbolError."""
+        """Give the market of an instrument, and keep both. Raises SymbolError."""
         found = self.markets.get(key)
         if found is None:
-            found = self.markets[key] = Market(self.instrument(key), self.settings.venue)
+            instrument = self.instruments[key] = self.instrument(key)
+            found = self.markets[key] = Market(instrument, self.settings.venue)
         return found
+
+    def shown(self, instrument: Instrument) -> Market:
+        """Give the market of an instrument to look at; where there is none, an empty one that nobody keeps."""
+        return self.markets.get(instrument.key) or Market(instrument, self.settings.venue)
+
+    def forget(self, key: str) -> None:
+        """Let go of a market that has told nothing once its last order is gone: anybody can ask for any symbol."""
+        market, accounts = self.markets.get(key), self.accounts.values()
+        if market is None or market.time or key in self._holders:
+            return
+        if any(order.request.instrument == key for account in accounts for order in account.orders.values()):
+            return
+        del self.markets[key]
+        if key not in self._given:
+            del self.instruments[key]
+        for account in accounts:
+            account.forget(key)
 
     @property
     def wants_clock(self) -> bool:
@@ -301,9 +336,12 @@ class Engine:
         market = self._told(event.instrument)
         if market is None:
             return
-        if market.instrument.hours != "always":
-            self._day(market, event)
-        market.session(event)
+        self._come(market, event.time)
+        instrument = market.instrument
+        if instrument.hours != "always":
+            self._day(market)
+        if instrument.day(event.time) == instrument.day(market.time):  # the close of another day is none of this one
+            market.session(event)
 
     def _funding(self, event: Funding) -> None:
         market = self._told(event.instrument)
@@ -315,8 +353,9 @@ class Engine:
         """Give the market that an event tells of, its day begun and its orders of a day over by then gone."""
         market = self.markets.get(event.instrument) or self._told(event.instrument)
         if market is not None:
+            self._come(market, event.time)
             if market.instrument.hours != "always":
-                self._day(market, event)
+                self._day(market)
             else:
                 _expire(market.matchers, by)
         return market
@@ -328,6 +367,13 @@ class Engine:
         except SymbolError:
             self.unknown += 1
             return None
+
+    def _come(self, market: Market, time: int) -> None:
+        """Take the time of an event: of its market and of its venue, which goes back with any market that does."""
+        before, exchange = market.time, market.instrument.exchange
+        market.come(time)
+        if market.time < before or time > self.newest.get(exchange, 0):
+            self.newest[exchange] = time
 
     def _clock(self, event: Clock) -> None:
         for account in self.accounts.values():
@@ -342,17 +388,22 @@ class Engine:
         for account in self._holders.get(key, ()):
             account.mark(key, price)
 
-    def _day(self, market: Market, event: Quote | Print | Bar | Depth | Session) -> None:
-        """On the first event of a day, the last price of the day before is the close that limits are counted from."""
-        key, day = event.instrument, market.instrument.day(event.time)
-        if self._days.get(key) != day:
-            if key in self._days and market.instrument.price_limit:
-                market.low_limit, market.high_limit = market.instrument.limits(market.last)
+    def _day(self, market: Market) -> None:
+        """On the first event of a day, the last price of the day before is the close that limits are counted from.
+
+        Where a session is played again, nobody tells that close, and the day has no limits, as the first one.
+        """
+        instrument = market.instrument
+        key, day = instrument.key, instrument.day(market.time)
+        before = self._days.get(key)
+        if before != day:
+            if before is not None and instrument.price_limit:
+                market.low_limit, market.high_limit = instrument.limits(market.last) if day > before else (0, 0)
             self._days[key] = day
             for matcher in market.matchers:
                 for order in list(matcher.orders):
-                    matcher.owner.expire(order, event.time)
-                    if order.day is None and day > market.instrument.day(order.arrives):
+                    matcher.owner.expire(order, market.time)
+                    if order.day is None and day > instrument.day(order.arrives):
                         order.day = day
 
     # What is asked for
@@ -430,6 +481,11 @@ class Engine:
         self._travelling.extendleft(reversed(still))
         for account in arrived.values():
             account.guard.remedy.pursue_all()
+
+
+def _usual(key: str) -> Instrument:
+    exchange, _, symbol = key.partition(":")
+    return usual(exchange, symbol)
 
 
 def _expire(matchers: list[Matcher], by: int) -> None:

@@ -3,19 +3,23 @@
 `trade-signal`: `symbol` is the symbol of a share, or of the primary venue unless the record has `exchange`; `time`
 (microseconds) is optional: without it a signal is as old as its record; so is `account`. `trade-commands` holds Open,
 Place, Cancel, Switch and Transfer as msgspec writes them, with `type` for the kind; their ids are their places.
+
+What a single record could break for all others is refused here, and the engine can rely on it: prices of 0, times of a
+future that the engine's time could never come back from, texts and amounts that no record could hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Raw
 
 from barnabas_quant.errors import QuantError, RecordError, SymbolError
+from barnabas_quant.model.intervals import HOUR
 from barnabas_quant.model.markets import VENUES, listing_of
-from barnabas_quant.model.money import total_units, units
+from barnabas_quant.model.money import LIMIT, total_units, units
 from barnabas_quant.model.records import Kline, OrderBook, Tick, Trade
 from barnabas_quant.model.stock import Stock, decode_stock
 from barnabas_quant.model.trade_signal import TradeSignal
@@ -38,6 +42,12 @@ from barnabas_quant.trading.events import (
 )  # fmt: skip
 
 COMMANDS = "trade-commands"
+
+_AHEAD = HOUR  # clocks differ by seconds at most
+_END = 4_102_444_800_000_000  # 2100: whoever says so counts in nanoseconds
+_LONGEST = 500  # characters of a text
+
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 _tick = msgspec.json.Decoder(Tick).decode
 _trade = msgspec.json.Decoder(Trade).decode
@@ -84,9 +94,9 @@ def _from_tick(value: bytes, produced: int, id: str, primary: str) -> Quote | No
     tick = _tick(value)
     if tick.kind != "quote":  # the trade itself, with its size, is in market_data.trades
         return None
+    time = tick.event_time if tick.event_time is not None else tick.receive_time
     return Quote(
-        f"{tick.exchange}:{tick.symbol}",
-        tick.event_time if tick.event_time is not None else tick.receive_time,
+        f"{tick.exchange}:{tick.symbol}", _dated(time, tick.receive_time),
         units(tick.bid or "0"), total_units(tick.bid_size or "0"),
         units(tick.ask or "0"), total_units(tick.ask_size or "0"),
     )  # fmt: skip
@@ -95,16 +105,16 @@ def _from_tick(value: bytes, produced: int, id: str, primary: str) -> Quote | No
 def _from_trade(value: bytes, produced: int, id: str, primary: str) -> Print:
     trade = _trade(value)
     return Print(
-        f"{trade.exchange}:{trade.symbol}", trade.trade_time, units(trade.price), total_units(trade.quantity),
-        trade.buyer_is_maker,
+        f"{trade.exchange}:{trade.symbol}", _dated(trade.trade_time, trade.receive_time), _price(trade.price),
+        total_units(trade.quantity), trade.buyer_is_maker,
     )  # fmt: skip
 
 
 def _from_stock(value: bytes, produced: int, id: str, primary: str) -> Print:
     stock = decode_stock(value)
     return Print(
-        f"{stock.listing.venue}:{stock.symbol}", stock.event_time(produced), units(stock.price),
-        units(stock.volume or "0"),
+        f"{stock.listing.venue}:{stock.symbol}", _dated(stock.event_time(produced), produced * 1000),
+        units(stock.price), units(stock.volume or "0"),
     )  # fmt: skip
 
 
@@ -113,8 +123,9 @@ def _from_kline(value: bytes, produced: int, id: str, primary: str) -> Bar | Non
     if not kline.closed or kline.source != "computed":  # one bar, not two, whether a venue tells them or not
         return None
     return Bar(
-        f"{kline.exchange}:{kline.symbol}", kline.close_time + 1000, kline.open_time, kline.interval,
-        units(kline.open), units(kline.high), units(kline.low), units(kline.close), total_units(kline.volume),
+        f"{kline.exchange}:{kline.symbol}", _dated(kline.close_time + 1000, kline.receive_time), kline.open_time,
+        kline.interval, _price(kline.open), _price(kline.high), _price(kline.low), _price(kline.close),
+        total_units(kline.volume),
     )  # fmt: skip
 
 
@@ -123,18 +134,29 @@ def _from_book(value: bytes, produced: int, id: str, primary: str) -> Depth:
     bids, asks = (
         tuple((units(price), total_units(quantity)) for price, quantity in side) for side in (book.bids, book.asks)
     )
+    if not all(price for side in (bids, asks) for price, _ in side):
+        raise RecordError("price: it is 0")
     time = book.event_time if book.event_time is not None else book.receive_time
-    return Depth(f"{book.exchange}:{book.symbol}", time, book.type == "snapshot", bids, asks)
+    return Depth(
+        f"{book.exchange}:{book.symbol}", _dated(time, book.receive_time), book.type == "snapshot", bids, asks
+    )
 
 
 def _from_signal(value: bytes, produced: int, id: str, primary: str) -> Signal:
-    found = _signal(value)
+    found = _bounded(_signal(value))
+    time = produced * 1000
     return Signal(
-        id=id, time=produced * 1000 if found.time is None else found.time, side=found.signal,
+        id=id, time=time if found.time is None else _dated(found.time, time), side=found.signal,
         instrument=key_of(found.symbol, found.exchange, primary), price=_positive("price", found.price),
         quantity=_positive("volume", found.volume), strategy=found.strategy,
         account=found.account,
     )  # fmt: skip
+
+
+def key_from(text: str, primary: str) -> str:
+    """Give the key of what people write, `symbol` or `exchange:symbol`, as records write it. Raises SymbolError."""
+    exchange, colon, symbol = text.rpartition(":")
+    return key_of(symbol, exchange if colon else None, primary)
 
 
 def key_of(symbol: str, exchange: str | None, primary: str) -> str:
@@ -146,6 +168,8 @@ def key_of(symbol: str, exchange: str | None, primary: str) -> str:
             if exchange is not None:
                 raise
         else:
+            if exchange not in (None, listing.venue):
+                raise SymbolError(f"{symbol} is listed on {listing.venue}, not on {exchange}")
             return f"{listing.venue}:{listing.symbol}"
     if not symbol or len(symbol) > 40 or ":" in symbol:
         raise SymbolError(f"not a symbol: {symbol[:40]!r}")
@@ -162,8 +186,34 @@ def _positive(name: str, raw: Raw) -> int:
     return amount
 
 
+def _price(text: str) -> int:
+    if not (price := units(text)):
+        raise RecordError("price: it is 0")
+    return price
+
+
+def _dated(time: int, told: int) -> int:
+    """Give a time back that is not after it was told of, but for what clocks differ by. Raises RecordError."""
+    if not 0 <= time <= told + _AHEAD or time >= _END:
+        raise RecordError(f"time: {str(time)[:40]} are no microseconds since 1970, or in the future")
+    return time
+
+
+def _bounded(found: _Struct) -> _Struct:
+    """Give back what can be told of in records. Raises RecordError."""
+    for name in found.__struct_fields__:
+        value = getattr(found, name)
+        if isinstance(value, str) and len(value) > _LONGEST:
+            raise RecordError(f"{name}: longer than {_LONGEST} characters")
+        if isinstance(value, int) and abs(value) >= LIMIT:
+            raise RecordError(f"{name}: too large for 64 bits")
+        if isinstance(value, msgspec.Struct):
+            _bounded(value)
+    return found
+
+
 def _from_command(value: bytes, produced: int, id: str, primary: str) -> Any:
-    return msgspec.structs.replace(_command.decode(value), id=id, time=produced * 1000)
+    return _bounded(msgspec.structs.replace(_command.decode(value), id=id, time=produced * 1000))
 
 
 def _from_fill(value: bytes, produced: int, id: str, primary: str) -> Fill:

@@ -73,7 +73,11 @@ class Ledger:
         self._of_currency: dict[str, list[str]] = {}
 
     def position(self, key: str) -> Position:
-        """Give the position in an instrument, an empty one where there is none."""
+        """Give the position in an instrument to look at; where there is none, an empty one that nobody keeps."""
+        return self.positions.get(key) or Position()
+
+    def open(self, key: str) -> Position:
+        """Give the position in an instrument, and keep it."""
         found = self.positions.get(key)
         if found is None:
             found = self.positions[key] = Position()
@@ -83,7 +87,7 @@ class Ledger:
 
     def put(self, key: str, position: Position) -> None:
         """Take a position that was saved."""
-        self.position(key)
+        self.open(key)
         self.positions[key] = position
 
     def of_currency(self, currency: str) -> list[str]:
@@ -208,7 +212,7 @@ class Ledger:
         """Execute a part of an order: cash, position and what the order keeps move; the order's own sums too."""
         traded = notional(price, quantity)
         fee, taxes = self._charges(order, instrument, traded, maker)
-        position = self.position(instrument.key)
+        position = self.open(instrument.key)
         signed = quantity if order.buys else -quantity
         before = position.quantity
         closing = _closing(position, order, quantity)

@@ -59,7 +59,7 @@ class LimitsState(msgspec.Struct):
     ) -> Refusal | None:
         """Say which limit an order breaks, at the price it may cost; None where it breaks none: then it counts."""
         self.turn(account)
-        request, instrument = order.request, account.instruments[order.request.instrument]
+        request, instrument = order.request, account.engine.instrument(order.request.instrument)
         worth = notional(price, request.quantity)
         if limits.symbols is not None and instrument.key not in limits.symbols:
             return "symbols", f"{instrument.key} is not allowed", {}
@@ -102,7 +102,8 @@ class LimitsState(msgspec.Struct):
             self.began = {currency: account.equity(currency) for currency in account.ledger.cash}
 
     def _collar(self, limits: Limits, account: Account, order: Order) -> Refusal | None:
-        limit, market = order.request.price, account.engine.market(order.request.instrument)
+        limit = order.request.price
+        market = account.engine.shown(account.engine.instrument(order.request.instrument))
         # What a stop is worth is told by its trigger: that is where the market is when it becomes an order.
         seen = order.request.trigger or (market.ask if order.buys else market.bid) or market.last
         if limits.price_collar is None or limit is None or not seen:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from barnabas_quant.model.intervals import MINUTE
 from barnabas_quant.model.money import ONE
 from barnabas_quant.trading.events import Bar, Depth, Print, Quote, Session
 from barnabas_quant.trading.instruments import Instrument, notional, share
@@ -32,8 +33,12 @@ class VenueModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Share (10^-8) of a trade's size or a bar's volume that orders may take; 0: any quantity."""
 
 
+_AGAIN = 3
+_LATE = MINUTE
+"""So many events in a row, dated so much before the market's time, are a session that is played again."""
+
 _SHOWN = ("bid", "bid_size", "ask", "ask_size", "last", "time", "bids", "asks", "quoted", "printed", "booked",
-          "suspended", "low_limit", "high_limit")  # fmt: skip
+          "suspended", "low_limit", "high_limit", "older")  # fmt: skip
 
 
 class MarketState(msgspec.Struct, kw_only=True):
@@ -55,6 +60,8 @@ class MarketState(msgspec.Struct, kw_only=True):
     high_limit: int
     matchers: list[str]
     """Accounts, in the order in which their orders are matched."""
+    older: int = 0
+    """How many events in a row were from long before `time`."""
 
 
 class Market:
@@ -69,7 +76,7 @@ class Market:
         self.bids: dict[int, int] = {}
         self.asks: dict[int, int] = {}
         self.quoted = self.printed = self.booked = self.suspended = False
-        self.low_limit = self.high_limit = 0
+        self.low_limit = self.high_limit = self.older = 0
         self.matchers: list[Matcher] = []
         """Those of the accounts that have sent an order here, the first first."""
 
@@ -85,6 +92,15 @@ class Market:
 
     # What the market tells
 
+    def come(self, time: int) -> None:
+        """Take the time of an event. A late one counts as now, but where a session is played again, time goes back."""
+        if time >= self.time:
+            self.time, self.older = time, 0
+            return
+        self.older = self.older + 1 if time < self.time - _LATE else 0
+        if self.older == _AGAIN:
+            self.time, self.older = time, 0
+
     def quote(self, event: Quote) -> None:
         """Take the best bid and ask."""
         if not self.booked:
@@ -93,11 +109,10 @@ class Market:
                     matcher.bids_taken.clear()
                 if event.ask != self.ask or event.ask_size != self.ask_size:
                     matcher.asks_taken.clear()
-        self._show(event.time, event.bid, event.bid_size, event.ask, event.ask_size)
+        self._show(event.bid, event.bid_size, event.ask, event.ask_size)
 
     def print(self, event: Print) -> None:
         """Take a trade."""
-        self.time = event.time
         self.last = event.price
         self.printed = True
         if not self.suspended:
@@ -106,7 +121,6 @@ class Market:
 
     def bar(self, event: Bar) -> None:
         """Take a closed bar."""
-        self.time = event.time
         if self.quoted or self.printed:
             return
         if not self.suspended:
@@ -129,11 +143,10 @@ class Market:
             self._change(self.bids, event.bids, [matcher.bids_taken for matcher in self.matchers])
             self._change(self.asks, event.asks, [matcher.asks_taken for matcher in self.matchers])
         bid, ask = max(self.bids, default=0), min(self.asks, default=0)
-        self._show(event.time, bid, self.bids.get(bid, 0), ask, self.asks.get(ask, 0))
+        self._show(bid, self.bids.get(bid, 0), ask, self.asks.get(ask, 0))
 
     def session(self, event: Session) -> None:
         """Take the last close, and whether trading is suspended."""
-        self.time = event.time
         self.suspended = event.suspended
         if event.close and self.instrument.price_limit:
             self.low_limit, self.high_limit = self.instrument.limits(event.close)
@@ -150,8 +163,7 @@ class Market:
             else:
                 side.pop(price, None)
 
-    def _show(self, time: int, bid: int, bid_size: int, ask: int, ask_size: int) -> None:
-        self.time = time
+    def _show(self, bid: int, bid_size: int, ask: int, ask_size: int) -> None:
         self.bid, self.bid_size, self.ask, self.ask_size = bid, bid_size, ask, ask_size
         self.quoted = True
         if not self.suspended:

@@ -121,8 +121,9 @@ class Matcher:
                     continue
                 self._pull(order)
                 self._begin(order)
-                continue
-            if self._crosses(order):
+            elif not (order.begun or order.rests):  # it came before the first quote, or for a later day
+                self._begin(order)
+            elif self._crosses(order):
                 self._take(order)
             else:
                 self._queue(order)
@@ -157,12 +158,13 @@ class Matcher:
 
     def _begin(self, order: Order) -> None:
         """Work an order that has arrived or was triggered: take what is there, and rest with what is left."""
-        market = self._market
-        if not market.quoted:  # the next trade or bar decides
+        market, tif = self._market, order.request.time_in_force
+        if not market.quoted:  # the next quote, trade or bar decides
             limit = order.working_price
-            order.rests = limit is not None and bool(market.last) and not self._within(order, market.last)
+            rests = limit is not None and bool(market.last) and not self._within(order, market.last)
+            order.rests = rests and tif not in ("IOC", "FOK")
             return
-        tif = order.request.time_in_force
+        order.begun = True
         if self._crosses(order):
             if tif == "FOK" and self._shown(order) < order.remaining:
                 self.owner.happen(order, "cancel", "FOK: it cannot be filled whole")
@@ -329,7 +331,9 @@ class Matcher:
         limit = order.working_price
         if limit is None:
             return begin
-        if order.rests and not inside and (good < limit if order.buys else good > limit):
+        if order.rests and inside:
+            return None
+        if order.rests and (good < limit if order.buys else good > limit):
             # In the book before the bar: at its own price, or better where the bar opened better.
             return min(limit, begin) if order.buys else max(limit, begin)
         if self._within(order, begin):

@@ -121,6 +121,8 @@ class Order(msgspec.Struct, kw_only=True):
     """What it waits for; a trailing stop's moves."""
     best: int | None = None
     """Best price since a trailing stop was accepted."""
+    begun: bool = False
+    """Whether it has met a quote: from then on it rests with what is left, or is gone (IOC, FOK)."""
     rests: bool = False
     """Whether it lies in the book: what fills it then takes it, at its own price."""
     ahead: int | None = None
