@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from redis import Redis
+
 PATIENCE = 90.0
 WAIT_MS = 30_000
 
@@ -31,14 +33,36 @@ def eventually(condition: Callable[[], Any], what: str) -> Any:
     return found
 
 
-def relink(page: Any) -> Any:
-    """Load a page again with its WebSocket led through the test; give the link, whose `send` says more to the page."""
+def moves(page: Any, selector: str) -> None:
+    """Wait until the text of an element is another one than now."""
+    page.wait_for_function("selector => document.querySelector(selector)?.innerText.trim()", arg=selector)
+    before = page.inner_text(selector)
+    page.wait_for_function(
+        "([selector, before]) => document.querySelector(selector).innerText !== before", arg=[selector, before]
+    )
+
+
+def sign_up(page: Any, user: str) -> None:
+    """Make a user, who is signed in then."""
+    page.get_by_role("button", name="Sign up").click()
+    page.get_by_label("User").fill(user)
+    page.get_by_label("Password", exact=True).fill("a long password")
+    page.get_by_label("Password again").fill("a long password")
+    page.get_by_role("dialog").get_by_role("button", name="Sign up").click()
+    page.wait_for_selector(f'[data-user="{user}"]')
+
+
+def relink(page: Any, passes: Callable[[str], object] = lambda text: True) -> Any:
+    """Load a page again with its WebSocket led through the test; give the link, whose `send` says more to the page.
+
+    What the server says goes on to the page where `passes` says so.
+    """
     links: list[Any] = []
 
     def linked(link: Any) -> None:
         server = link.connect_to_server()
         link.on_message(server.send)
-        server.on_message(link.send)
+        server.on_message(lambda text: link.send(text) if passes(text) else None)
         links.append(link)
 
     page.route_web_socket("**/api/v1/stream", linked)
@@ -59,6 +83,7 @@ class Platform:
             held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(5)]
             kafka, redis, clickhouse, exchange, gateway = (int(one.getsockname()[1]) for one in held)
         self.url = f"http://127.0.0.1:{gateway}"
+        self._redis = f"redis://127.0.0.1:{redis}/0"
         self._settings = (
             f'listen = ["127.0.0.1:{kafka}"]\nredis_listen = "127.0.0.1:{redis}"\n'
             f'clickhouse_listen = "127.0.0.1:{clickhouse}"\nexchange_listen = "127.0.0.1:{exchange}"\n'
@@ -99,6 +124,22 @@ class Platform:
     def kill_gateway(self) -> None:
         """Kill the gateway; the supervisor starts it anew."""
         os.kill(self._gateway(), signal.SIGKILL)
+
+    def forget_sessions(self) -> None:
+        """End every session, as the embedded Redis does where the platform is started anew."""
+        with Redis.from_url(self._redis) as redis:
+            assert redis.delete(*redis.keys("session:*"))
+
+    @contextlib.contextmanager
+    def redis_silent(self) -> Iterator[None]:
+        """Let Redis answer nothing meanwhile."""
+        with Redis.from_url(self._redis) as redis:
+            process = redis.info("server")["process_id"]
+        os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(process, signal.SIGCONT)
 
     def _gateway(self) -> int:
         for folder in Path("/proc").iterdir():

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from .conftest import Watched
+
 pytestmark = pytest.mark.pages
 
 
@@ -31,6 +33,16 @@ def test_limits_and_services_are_shown(open_page: Callable[..., Any]) -> None:
     page.click('[data-tab="pipeline"]')
     page.locator("tr", has_text="feed-binance").locator("text=running").first.wait_for()
     page.wait_for_selector("text=binance:BTCUSDT")
+
+
+def test_a_long_number_of_a_parameter_arrives_as_it_was_typed(open_page: Callable[..., Any], watched: Watched) -> None:
+    watched.expected = ("400",)
+    page = open_page("/?tab=backtests&tall=true")
+    page.get_by_label("Strategy").select_option("MA_CROSS")
+    page.get_by_label("Symbols", exact=True).fill("binance:BTCUSDT")
+    page.get_by_label("Parameters").fill("slow=20 volume=9007199254740993")
+    page.get_by_role("button", name="Start the backtest").click()
+    page.get_by_role("alert").get_by_text("too large for 64 bits of 10^-8: '9007199254740993'").wait_for()
 
 
 def test_two_backtests_are_run_opened_and_compared(open_page: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from .conftest import Watched
-from .running import Platform, eventually, relink
+from .running import Platform, eventually, relink, sign_up
 
 pytestmark = pytest.mark.pages
 
@@ -18,12 +18,7 @@ pytestmark = pytest.mark.pages
 def trader(open_page: Callable[..., Any], request: pytest.FixtureRequest) -> Iterator[Any]:
     """Give the page of a user of their own: what a test leaves is nobody else's."""
     page = open_page()
-    page.get_by_role("button", name="Sign up").click()
-    page.get_by_label("User").fill(f"user-{abs(hash(request.node.name)) % 10**9}")
-    page.get_by_label("Password", exact=True).fill("a long password")
-    page.get_by_label("Password again").fill("a long password")
-    page.get_by_role("dialog").get_by_role("button", name="Sign up").click()
-    page.wait_for_selector('[data-user^="user-"]')
+    sign_up(page, f"user-{abs(hash(request.node.name)) % 10**9}")
     page.wait_for_selector("text=No open position")
     yield page
 
@@ -115,6 +110,30 @@ def test_the_kill_switch_stops_and_a_reason_starts_again(trader: Any) -> None:
     page.wait_for_selector('[data-risk="accepted"]')
 
 
+def test_the_dialog_of_the_kill_switch_keeps_its_direction(trader: Any) -> None:
+    """A rule, or another page, pulls the switch while somebody is about to: that click must not reset it."""
+    page = trader
+    page.locator("button.kill").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("the market is wild")
+    pulled = page.evaluate(
+        """async () => (await fetch("/api/v1/kill-switch", {method: "PUT",
+            headers: {"Content-Type": "application/json"}, body: '{"on": false, "reason": "first"}'})).json()"""
+    )
+    assert pulled["decision"]["verdict"] == "accepted"
+    page.wait_for_selector("button.kill.off")
+    dialog.get_by_role("alert").get_by_text("Trading was stopped meanwhile.").wait_for()
+    pull = dialog.get_by_role("button", name="Stop trading")
+    assert pull.get_attribute("aria-disabled") == "true"
+    assert dialog.get_by_role("button", name="Switch trading on").count() == 0
+    pull.click(force=True)
+    dialog.get_by_label("Reason").press("Enter")
+    dialog.get_by_role("button", name="Cancel").click()
+    assert page.evaluate("fetch('/api/v1/portfolio').then((answer) => answer.json())")["switch"].endswith("first")
+    page.locator("button.kill").click()
+    dialog.get_by_role("button", name="Switch trading on").wait_for()
+
+
 def test_an_alert_is_told_holds_and_clears(trader: Any) -> None:
     page = trader
     page.click('[data-tab="alerts"]')
@@ -152,6 +171,50 @@ def test_an_answer_that_comes_late_undoes_nothing(trader: Any) -> None:
     route.fulfill(response=answer)
     page.wait_for_timeout(500)  # the page takes the answer in; nothing on it says so
     assert "0.25" in row.inner_text(timeout=1_000)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_fill_that_comes_during_the_first_load_is_shown(trader: Any, platform: Platform, late: bool) -> None:
+    """The fills were read before it and the portfolio behind it; it is heard before that answer, or after it."""
+    page = trader
+    routes: list[Any] = []
+    kept: list[str] = []
+    page.route("**/api/v1/portfolio", lambda route: routes.append(route))
+    link = relink(page, lambda text: not (late and '"topic":"fills"' in text) or kept.append(text))
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some((one) => one.name.includes('/fills?') && one.responseEnd)"
+    )
+    page.get_by_label("Quantity").fill("0.25")
+    page.wait_for_selector('[data-risk="accepted"]')
+    page.locator("button.send").click()
+
+    def bought() -> bool:
+        page.wait_for_timeout(20)
+        held = page.request.get(f"{platform.url}/api/v1/portfolio").json()["positions"]
+        return [one["quantity"] for one in held] == ["0.25"] and bool(kept) == late
+
+    eventually(bought, "the order is not filled")
+    for route in routes:
+        route.continue_()
+    page.locator("tbody tr", has_text="binance:BTCUSDT").wait_for()
+    for text in kept:
+        link.send(text)
+    page.click('[data-tab="fills"]')
+    page.locator("tbody tr", has_text="by hand").first.wait_for()
+
+
+def test_a_session_that_ended_acts_as_nobody_else(trader: Any, platform: Platform, watched: Watched) -> None:
+    watched.expected = ("401",)
+    page = trader
+    platform.forget_sessions()
+    page.get_by_label("Quantity").fill("0.25")  # risk is asked, and that is refused
+    page.get_by_text("Sign in to see your account").first.wait_for()
+    send = page.locator("button.send")
+    assert send.get_attribute("aria-disabled") == "true"
+    assert "ign in" in send.get_attribute("title")
+    send.click(force=True)
+    assert page.locator("button.kill").get_attribute("aria-disabled") == "true"
+    assert page.locator("[data-user]").count() == 0
 
 
 def test_signing_out_and_in_changes_whose_account_it_is(trader: Any, platform: Platform, watched: Watched) -> None:

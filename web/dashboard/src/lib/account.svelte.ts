@@ -1,6 +1,6 @@
 /** Who asks, and what their account has: fetched when the stream `account` begins, kept by it, fetched again after a break. */
-import { ApiError, messageOf } from "../../../shared/api.ts";
-import { ask } from "./ask.ts";
+import { messageOf } from "../../../shared/api.ts";
+import { ask, beginAsking } from "./ask.ts";
 import { stream } from "./stream.svelte.ts";
 import { sign } from "./decimal.ts";
 import { instruments } from "./market.svelte.ts";
@@ -40,38 +40,50 @@ class Account {
   #whole = 0; // counts fetches, so that an older answer does not replace a newer one
   #during: [string, unknown][] = []; // what came while a fetch was under way
 
-  /** Find out who asks, fetch everything and hear what changes; the returned function ends it. */
+  /**
+   * Find out who asks, fetch everything and hear what changes; the returned function ends it. So does an answer that the
+   * gateway does not know who asks: the page then acts as nobody until somebody signs in, or it is loaded again.
+   */
   start(): () => void {
-    let end: (() => void) | null = null;
+    let end: (() => void) | undefined;
     let retry: ReturnType<typeof setTimeout> | undefined;
     const abort = new AbortController();
+    const stop = () => {
+      abort.abort();
+      clearTimeout(retry);
+      end?.();
+    };
+    const signedOut = () => {
+      stop();
+      this.#forget();
+      this.nobody = true;
+    };
+    this.#forget();
+    beginAsking(signedOut);
     const tried = async (work: () => Promise<void>, wait = 1_000) => {
       clearTimeout(retry);
       try {
         await work();
       } catch (error) {
         if (abort.signal.aborted) return;
-        if (error instanceof ApiError && error.status === 401) return this.#forget();
         this.failure = messageOf(error);
         retry = setTimeout(() => void tried(work, Math.min(wait * 2, 5_000)), wait);
       }
     };
     void tried(async () => {
       const { me } = await ask<{ me: Me | null }>("session", { signal: abort.signal });
-      if (me === null) return this.#forget();
+      if (me === null) return signedOut();
       this.me = me;
-      this.nobody = false;
-      const read = () => void tried(() => this.#read(abort.signal));
-      end ??= stream.listen("account", (data, topic) => this.#note(topic ?? "", data), read);
+      const read = async () => {
+        if (!(await this.#read(abort.signal))) signedOut();
+      };
+      end = stream.listen("account", (data, topic) => this.#note(topic ?? "", data), () => void tried(read));
     });
-    return () => {
-      abort.abort();
-      clearTimeout(retry);
-      end?.();
-    };
+    return stop;
   }
 
-  async #read(signal: AbortSignal): Promise<void> {
+  /** Fetch the whole; tell whether it is still of who asked: in another tab somebody else may have signed in. */
+  async #read(signal: AbortSignal): Promise<boolean> {
     const round = ++this.#whole;
     this.#during = [];
     const [portfolio, over, fills, decisions, alerts] = await Promise.all([
@@ -81,14 +93,13 @@ class Account {
       ask<{ decisions: Decision[] }>("decisions?limit=200", { signal }),
       ask<{ alerts: Alert[] }>("alerts?limit=200", { signal }),
     ]);
-    if (round !== this.#whole) return;
+    if (round !== this.#whole) return true;
+    if (portfolio.account !== this.me?.account) return false;
     this.#flush();
     const newer = <T extends { seq: number }>(shown: T[], read: T[]) => {
       const top = read[0]?.seq ?? -1;
       return [...shown.filter((one) => one.seq > top), ...read].slice(0, KEPT);
     };
-    const sameAccount = this.#account === portfolio.account;
-    this.#account = portfolio.account;
     this.trading = portfolio.trading;
     this.switch = portfolio.switch;
     this.equity = portfolio.equity;
@@ -96,17 +107,17 @@ class Account {
     for (const one of portfolio.positions) instruments.get(one.instrument); // made here: what a template makes it does not hear
     this.open = portfolio.orders.toSorted((left, right) => right.seq - left.seq);
     this.holds = portfolio.alerts;
-    this.over = sameAccount ? newer(this.over, over.orders) : over.orders;
-    this.fills = sameAccount ? newer(this.fills, fills.fills) : fills.fills;
-    this.decisions = sameAccount ? newer(this.decisions, decisions.decisions) : decisions.decisions;
-    this.alerts = sameAccount ? newer(this.alerts, alerts.alerts) : alerts.alerts;
+    this.over = newer(this.over, over.orders);
+    this.fills = newer(this.fills, fills.fills);
+    this.decisions = newer(this.decisions, decisions.decisions);
+    this.alerts = newer(this.alerts, alerts.alerts);
     // What came meanwhile may be newer than the answer.
     this.#last = new Map(Object.entries(portfolio.seen));
     for (const [topic, data] of this.#during.splice(0)) this.#take(topic, data);
     this.failure = "";
     this.at = Date.now();
+    return true;
   }
-  #account = "";
 
   /** Return what was last told of an order. */
   order(id: string): OrderEvent | undefined {
@@ -114,14 +125,21 @@ class Account {
   }
 
   #forget(): void {
-    this.nobody = true;
+    this.nobody = false;
     this.me = null;
+    this.failure = "";
+    this.at = 0;
+    this.trading = true;
+    this.switch = "";
     this.equity = this.positions = this.open = this.over = this.fills = this.decisions = this.alerts = this.holds = [];
     this.#last.clear();
-    this.at = 0;
+    this.#news = [];
+    this.#during = [];
+    this.#whole++;
   }
 
   #note(topic: string, data: unknown): void {
+    if ((data as { account: string }).account !== this.me?.account) return; // of a connection that is about to be closed
     this.#news.push([topic, data]);
     if (this.#news.length > KEPT) this.#flush(); // a hidden tab has no frames
     else if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#flush());
@@ -137,44 +155,45 @@ class Account {
 
   #take(topic: string, data: unknown): void {
     const { seq } = data as { seq: number };
-    if (seq <= (this.#last.get(topic) ?? -1)) return;
-    this.#last.set(topic, seq);
+    // What the portfolio has already changes nothing of it; the lists are other answers, which may be older than that one.
+    const fresh = seq > (this.#last.get(topic) ?? -1);
+    if (fresh) this.#last.set(topic, seq);
     const first = <T>(list: T[]) => [data as T, ...list].slice(0, KEPT);
     const replaced = <T>(list: T[], same: (one: T) => boolean) => [data as T, ...list.filter((one) => !same(one))];
     if (topic === "orders") {
       const order = data as OrderEvent;
-      this.open = this.open.filter((one) => one.order !== order.order);
-      if (OPEN.has(order.status)) this.open = [order, ...this.open];
-      else this.over = first(this.over.filter((one) => one.order !== order.order));
+      const open = OPEN.has(order.status);
+      const others = (list: OrderEvent[]) => list.filter((one) => one.order !== order.order);
+      if (fresh) this.open = [...(open ? [order] : []), ...others(this.open)];
+      if (!open && (fresh || others(this.over).length === this.over.length)) this.over = first(others(this.over));
     } else if (topic === "fills") {
       const fill = data as Fill;
       if (this.fills.some((one) => one.fill === fill.fill)) return;
       const quote = instruments.get(fill.instrument);
       if (quote.share && quote.time > 0) this.placed.set(fill.fill, quote.time);
       this.fills = first(this.fills);
-    } else if (topic === "positions") {
+    } else if (topic === "positions" && fresh) {
       const position = data as Position;
       instruments.get(position.instrument);
       const at = this.positions.findIndex((one) => one.instrument === position.instrument);
       if (sign(position.quantity) === 0) this.positions = this.positions.filter((one) => one.instrument !== position.instrument);
       else if (at < 0) this.positions = [...this.positions, position];
       else this.positions = this.positions.with(at, position);
-    } else if (topic === "equity") {
+    } else if (topic === "equity" && fresh) {
       const equity = data as Equity;
       const at = this.equity.findIndex((one) => one.currency === equity.currency);
       this.equity = at < 0 ? [...this.equity, equity] : this.equity.with(at, equity);
     } else if (topic === "trade-decisions") {
       const decision = data as Decision;
-      if (this.decisions.some((one) => one.seq === decision.seq)) return;
-      this.decisions = first(this.decisions);
-      if (decision.rule === "kill-switch" && decision.verdict === "accepted") {
+      if (!this.decisions.some((one) => one.seq === decision.seq)) this.decisions = first(this.decisions);
+      if (fresh && decision.rule === "kill-switch" && decision.verdict === "accepted") {
         this.trading = !decision.reason.startsWith("pulled");
         this.switch = decision.reason;
       }
     } else if (topic === "risk-alerts") {
       const alert = data as Alert;
-      if (this.alerts.some((one) => one.seq === alert.seq)) return;
-      this.alerts = first(this.alerts);
+      if (!this.alerts.some((one) => one.seq === alert.seq)) this.alerts = first(this.alerts);
+      if (!fresh) return;
       const same = (one: Alert) => one.rule === alert.rule && one.subject === alert.subject;
       this.holds = alert.state === "cleared" ? this.holds.filter((one) => !same(one)) : replaced(this.holds, same);
     }

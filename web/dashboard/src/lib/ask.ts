@@ -4,6 +4,15 @@ import { t } from "./language.svelte.ts";
 
 const TIMEOUT_MS = 20_000;
 
+let asking = 0; // counts who asks
+let signedOut: () => void = () => {};
+
+/** Say that somebody begins to ask, and what happens where the gateway does not know them, or not any more (401). */
+export function beginAsking(refused: () => void): void {
+  asking++;
+  signedOut = refused;
+}
+
 interface Options {
   method?: "GET" | "POST" | "PUT" | "DELETE";
   body?: unknown;
@@ -14,6 +23,7 @@ interface Options {
 
 /** Return the JSON answer of a request (null for none); raises `ApiError`. */
 export async function ask<T>(path: string, { method = "GET", body, signal, also = [] }: Options = {}): Promise<T> {
+  const asker = asking;
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   let response: Response;
   try {
@@ -37,6 +47,8 @@ export async function ask<T>(path: string, { method = "GET", body, signal, also 
     // No JSON: something in between answered, and the status is all there is.
   }
   if (response.ok || also.includes(response.status)) return answer as T;
+  // Where somebody signs in, it is the password that is not known; and who asked before is nobody's concern now.
+  if (response.status === 401 && asker === asking && !(path === "session" && method === "POST")) signedOut();
   const failure = (answer ?? {}) as { error?: string; message?: string };
   throw new ApiError(response.status, failure.error ?? "error", failure.message ?? t("answered", { status: response.status }));
 }

@@ -11,6 +11,7 @@ import type { Bar, Trade } from "./types.ts";
 const FIRST = 500;
 const MOST_TRADES = 1_000;
 const FRAME_MS = 16;
+const RETRY_MS = [1_000, 2_000, 5_000];
 const LONGEST = 7 * 86_400e6; // a week, microseconds
 
 /** Hears what became of the bars: all are new, or one changed, or was added at the end. */
@@ -25,6 +26,7 @@ export class Bars {
 
   #source: Bar["source"] | null = null;
   #abort = new AbortController();
+  #retry: ReturnType<typeof setTimeout> | undefined;
   #older = false;
   #begin = false; // the oldest there is has been read
   #waiting = new Map<string, Bar>(); // the newest of each: a hidden tab draws nothing for hours
@@ -45,30 +47,41 @@ export class Bars {
     ];
     return () => {
       this.#abort.abort();
+      clearTimeout(this.#retry);
       cancelAnimationFrame(this.#frame);
       for (const end of ends) end();
     };
   }
 
-  /** Fetch the newest; what is there stays while that fails. */
-  async #fetch(): Promise<void> {
+  /** Fetch the newest, again until it works; what is there stays meanwhile, and what was heard where it says more. */
+  async #fetch(failures = 0): Promise<void> {
+    clearTimeout(this.#retry);
     try {
       const bars = await this.#read({ limit: FIRST });
       this.#untraded();
-      const newest = bars.at(-1)?.open_time ?? 0;
-      const later = this.list.filter((bar) => bar.open_time > newest && bar.source === bars.at(-1)?.source);
+      const merged = new Map(bars.map((bar) => [bar.open_time, bar]));
       const oldest = bars[0]?.open_time ?? 0;
-      const before = this.list.filter((bar) => bar.open_time < oldest);
-      this.list = [...before, ...bars, ...later];
-      this.#source = bars.at(-1)?.source ?? this.#source;
+      for (const bar of this.list) {
+        const read = merged.get(bar.open_time);
+        const stays = read !== undefined ? saysMore(bar, read)
+          : bar.open_time < oldest || bar.source === "venue" || bar.source === (bars.at(-1) ?? bar).source;
+        if (stays) merged.set(bar.open_time, bar);
+      }
+      this.list = [...merged.values()].sort((left, right) => left.open_time - right.open_time);
       this.#told = this.list.at(-1) ?? null;
+      // The newest one may be ours because the venue has not told it yet.
+      this.#source = this.list.slice(-2).some((bar) => bar.source === "venue") ? "venue" : (this.#told?.source ?? null);
       this.#since = [];
       if (bars.length < FIRST) this.#begin = true;
       this.failure = "";
       this.loaded = true;
       this.#whole();
+      if (this.#waiting.size > 0) this.#plan();
     } catch (error) {
-      if (!this.#abort.signal.aborted) this.failure = messageOf(error);
+      if (this.#abort.signal.aborted) return;
+      this.failure = messageOf(error);
+      clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => void this.#fetch(failures + 1), RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]);
     }
   }
 
@@ -132,15 +145,20 @@ export class Bars {
     this.#waiting.clear();
     if (came.length > 0) this.#untraded();
     for (const bar of came) {
-      if (this.#source !== null && bar.source !== this.#source) continue; // a venue's own bars and ours are not mixed
+      // A venue's own bars and ours are not mixed: from its first one on, its own are shown.
+      if (this.#source === "venue" && bar.source === "computed") continue;
+      if (this.#source === "computed" && bar.source === "venue") void this.#fetch();
       this.#source = bar.source;
       const last = this.list.at(-1);
       if (last !== undefined && bar.open_time < last.open_time) {
         const at = this.list.findLastIndex((one) => one.open_time === bar.open_time);
-        if (at < 0) continue;
+        if (at < 0 || isOver(this.list[at], bar)) continue;
         this.list[at] = bar; // closed after the next one had begun
       } else {
-        if (last !== undefined && bar.open_time === last.open_time) this.list.pop();
+        if (last !== undefined && bar.open_time === last.open_time) {
+          if (isOver(last, bar)) continue;
+          this.list.pop();
+        }
         this.list.push(bar);
         this.#told = bar;
         this.#since = this.#since.filter((trade) => trade.trade_time > (bar.event_time ?? 0));
@@ -178,6 +196,17 @@ export class Bars {
     if (this.#told !== null) this.list.splice(-1 - this.#ahead, 1 + this.#ahead, this.#told);
     this.#ahead = this.#counted = 0;
   }
+}
+
+/** Tell whether a bar is over, and another one of its time and source was told before that. */
+function isOver(bar: Bar | undefined, other: Bar): boolean {
+  return bar !== undefined && bar.source === other.source && bar.closed && !other.closed;
+}
+
+/** Tell whether a bar that was heard says more than the one that was fetched, which may come from a store that is behind. */
+function saysMore(heard: Bar, read: Bar): boolean {
+  if (heard.source !== read.source) return heard.source === "venue";
+  return isOver(heard, read) || (!heard.closed && !read.closed && compare(heard.volume, read.volume) > 0);
 }
 
 function withTrade(bar: Bar, { price, quantity }: Trade): Bar {

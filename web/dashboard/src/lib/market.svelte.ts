@@ -46,7 +46,6 @@ class Instruments {
   #known = new Map<string, Quote>();
   #news = new Map<string, News>();
   #frame = 0;
-  #codes = new Map<string, Quote>();
 
   /** Return an instrument by its key, exchange:symbol. */
   get(key: string): Quote {
@@ -55,7 +54,6 @@ class Instruments {
       const [exchange = "", symbol = ""] = key.split(":");
       quote = new Quote(exchange, symbol);
       this.#known.set(key, quote);
-      if (quote.share) this.#codes.set(symbol, quote);
     }
     return quote;
   }
@@ -95,7 +93,7 @@ class Instruments {
   }
 
   #stock(stock: Stock): void {
-    const quote = this.#codes.get(stock.symbol) ?? this.get(`${venueOf(stock.symbol)}:${stock.symbol}`);
+    const quote = this.get(`${venueOf(stock.symbol)}:${stock.symbol}`);
     if (!this.list.includes(quote)) this.list = [...this.list, quote];
     this.#note(quote.key, { time: shanghai(stock.time), price: stock.price, name: stock.name ?? undefined });
   }
@@ -127,10 +125,10 @@ class Instruments {
   }
 }
 
-/** Tell the venue of a code that no list has named yet. */
-function venueOf(code: string): string {
-  if (code.length === 5) return "hkex";
-  return code.startsWith("6") || code.startsWith("9") ? "sse" : "szse";
+/** Tell the venue of a share's symbol, by the ranges that the platform goes by (model/markets.py). */
+function venueOf(symbol: string): string {
+  if (symbol.length === 5 || symbol.startsWith("hk")) return "hkex";
+  return /^(sh|60|68|90|5|11[0138]|204)/.test(symbol) ? "sse" : "szse";
 }
 
 /** Read the time of a share's record; undefined where it has no date. */

@@ -5,12 +5,13 @@ interface Hearing {
   hear: Hear;
   ready: (() => void) | undefined;
 }
-interface Message { stream?: string; data?: unknown; topic?: string; op?: string; streams?: string[] }
+interface Message { stream?: string; data?: unknown; topic?: string; op?: string; streams?: string[]; id?: number }
 
 const BACKOFF_MS = [300, 700, 1_500, 3_000, 5_000];
 const SILENT_MS = 15_000; // without a message for so long, also no answer to a ping: the connection is dead
 const PING_MS = 5_000;
 const PATIENCE_MS = 2_000; // without a connection for so long, whoever listens is told to go on without it
+const REFUSED_MS = 5_000; // after so long a stream that was refused is asked for again
 // Prices and volumes of shares are JSON numbers, whose digits are kept as they are written. A quotation mark inside a
 // name has a backslash before it, so this finds members only.
 const STOCK_NUMBERS = /"(price|volume)":(-?[\d.]+)/g;
@@ -24,8 +25,9 @@ class Stream {
 
   #socket: WebSocket | null = null;
   #wanted = new Map<string, Set<Hearing>>();
-  #asked = new Set<string>(); // subscribed on this connection
+  #asked = new Map<string, number>(); // asked for on this connection, by which request
   #sent = new Set<string>(); // of these, those that the server has begun to send
+  #requests = 0;
   #planned = false;
   #failures = 0;
   #last = 0;
@@ -43,7 +45,8 @@ class Stream {
   /**
    * Hear a stream until the returned function is called. A `*` in the place of the symbol: all of a venue. `ready` is
    * called whenever nothing is missed from now on, but something was before: at the beginning, after a break of the
-   * connection, and where the server left some out. What is fetched then has no hole between it and what is heard.
+   * connection, and where the server left some out. What is fetched then has no hole between it and what is heard. It is
+   * also called each time that the server refuses the stream: whoever listens then goes on without it.
    */
   listen(name: string, hear: Hear, ready?: () => void): () => void {
     const one = { hear, ready };
@@ -114,14 +117,18 @@ class Stream {
       this.#planned = false;
       if (this.#socket?.readyState !== WebSocket.OPEN) return;
       const fresh = [...this.#wanted.keys()].filter((name) => !this.#asked.has(name));
-      const gone = [...this.#asked].filter((name) => !this.#wanted.has(name));
+      const gone = [...this.#asked.keys()].filter((name) => !this.#wanted.has(name));
       if (gone.length > 0) this.#socket.send(JSON.stringify({ op: "unsubscribe", streams: gone }));
-      if (fresh.length > 0) this.#socket.send(JSON.stringify({ op: "subscribe", streams: fresh }));
       for (const name of gone) {
         this.#asked.delete(name);
         this.#sent.delete(name);
       }
-      for (const name of fresh) this.#asked.add(name);
+      // Each by itself: one that is refused takes no other with it. The account is last: who asks is looked up before the
+      // server reads on, and that may take a while.
+      for (const name of fresh.sort((left, right) => Number(left === "account") - Number(right === "account"))) {
+        this.#asked.set(name, ++this.#requests);
+        this.#socket.send(JSON.stringify({ op: "subscribe", streams: [name], id: this.#requests }));
+      }
     });
   }
 
@@ -133,14 +140,26 @@ class Stream {
       else if (message.stream !== undefined) for (const { hear } of this.#hearing(message.stream)) hear(message.data, message.topic);
   }
 
-  #answer({ op, stream, streams }: Message): void {
+  #answer({ op, stream, streams, id }: Message): void {
     if (op === "dropped" && stream !== undefined) for (const { ready } of this.#hearing(stream)) ready?.();
+    if (op === "error") this.#refused(id);
     if (op !== "subscribed") return;
     for (const name of streams ?? []) {
       if (!this.#asked.has(name)) continue;
       this.#sent.add(name);
       for (const { ready } of this.#wanted.get(name) ?? []) ready?.();
     }
+  }
+
+  #refused(request: number | undefined): void {
+    const name = [...this.#asked.keys()].find((one) => this.#asked.get(one) === request);
+    if (name === undefined) return;
+    setTimeout(() => {
+      if (this.#asked.get(name) !== request) return;
+      this.#asked.delete(name);
+      this.#plan();
+    }, REFUSED_MS);
+    for (const { ready } of this.#wanted.get(name) ?? []) ready?.();
   }
 
   *#hearing(name: string): Generator<Hearing> {
