@@ -17,7 +17,7 @@ from barnabas.console.records import HeaderLine, RecordLine
 from .properties import relaxed
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
-parts = st.builds(Part, st.sampled_from(["null", "text", "json", "bytes"]), texts, st.integers(0, 9))
+parts = st.builds(Part, st.sampled_from(["null", "text", "json", "bytes"]), texts, st.integers(0, 9), st.booleans())
 records = st.builds(
     RecordLine, st.integers(0, 2**31 - 1), st.integers(0, 2**63 - 1).map(str), st.integers(-1, 2**63 - 1).map(str),
     st.sampled_from(["create", "append", "none"]), parts, parts, st.lists(st.builds(HeaderLine, texts, parts)),
@@ -55,3 +55,9 @@ def test_a_file_holds_every_record(those: list[RecordLine], at_once: int) -> Non
     assert tuple(text.split("\r\n")[0].split(",")) == COLUMNS
     assert [row["offset"] for row in table] == [record.offset for record in those]
     assert [row["valueKind"] for row in table] == [record.value.kind for record in those]
+    assert [row["cut"].split() for row in table] == [
+        [name for name, is_cut in (
+            ("key", record.key.cut), ("value", record.value.cut),
+            ("headers", any(header.value.cut for header in record.headers)),
+        ) if is_cut] for record in those
+    ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,8 +13,17 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from barnabas.console import groups
 from barnabas.embedded import Broker
+from barnabas.protocol.api import APIS
+from barnabas.protocol.codec import codec, decode, encode
+from barnabas.protocol.errors import ErrorCode
+from barnabas.protocol.messages.find_coordinator import FindCoordinatorRequest
+from barnabas.protocol.messages.headers import ResponseHeader
+from barnabas.tools.cluster import Cluster
+from barnabas.tools.settings import Settings
 
+from ..tools.peers import serving
 from .site import Console, produce, until
 from .test_topics import run
 
@@ -66,6 +78,72 @@ def test_a_group_that_nobody_reads_with(console: Console, broker: Broker, filled
         (0, "3", "0", "10", "7"), (1, "10", "0", "10", "0")
     ]
     assert console.get("/clusters/local/groups/missing").status == 404
+
+
+@pytest.mark.parametrize("group", ["x/offsets", "x%2Foffsets", "100%", "summary", "x/", "/offsets", "a b?#&+"])
+def test_any_name_is_that_of_a_group(console: Console, broker: Broker, filled: str, group: str) -> None:
+    commit(broker, "x", filled, {0: 3})
+    commit(broker, group, filled, {0: 3})
+    path = f"/clusters/local/groups/{urllib.parse.quote(group, safe='')}"
+    assert console.get(path).json["id"] == group
+    order = {"topics": [{"topic": filled, "partitions": [0]}], "to": {"kind": "earliest"}, "preview": False}
+    assert console.post(f"{path}/offsets", order).json["offsets"][0]["before"] == "3"
+    assert committed(console, group) == {0: "0"}
+    assert console.change("DELETE", f"{path}/offsets", {"topics": [filled]}).status == 200
+    commit(broker, group, filled, {0: 3})
+    deleted = console.change("DELETE", path)
+    assert deleted.status == 200
+    assert console.get(path).status == 404
+    assert committed(console, "x") == {0: "3"}
+
+
+@contextmanager
+def without_coordinators(bootstrap: str, prefix: str) -> Iterator[str]:
+    """Stand before a broker: coordinators of groups whose name begins so are not available."""
+    host, _, port = bootstrap.rpartition(":")
+
+    def frame(sock: socket.socket) -> bytes:
+        (size,) = struct.unpack(">i", sock.recv(4, socket.MSG_WAITALL))
+        return sock.recv(size, socket.MSG_WAITALL)
+
+    def handle(sock: socket.socket) -> None:
+        with socket.create_connection((host, int(port))) as inner:
+            while True:
+                asked = frame(sock)
+                inner.sendall(struct.pack(">i", len(asked)) + asked)
+                answer = frame(inner)
+                key, version = struct.unpack_from(">hh", asked)
+                if key == FindCoordinatorRequest.KEY:
+                    api = APIS[key]
+                    _, at = codec(ResponseHeader, api.response_header_version(version)).decode(answer, 0, len(answer))
+                    found = decode(api.response_class(), version, answer[at:])
+                    for one in found.coordinators:
+                        if one.key.startswith(prefix):
+                            one.error_code = ErrorCode.COORDINATOR_NOT_AVAILABLE
+                    answer = answer[:at] + encode(found, version)
+                sock.sendall(struct.pack(">i", len(answer)) + answer)
+
+    with serving(handle) as at:
+        yield f"127.0.0.1:{at}"
+
+
+def test_coordinators_that_are_away_do_not_hold_a_summary(
+    broker: Broker, filled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [*(f"away-{n}" for n in range(8)), "still-there"]
+    for name in names:
+        commit(broker, name, filled, {0: 3})
+    monkeypatch.setattr(groups, "PATIENCE", 0.8, raising=False)
+    with without_coordinators(broker.bootstrap, "away") as bootstrap:
+        settings = Settings({"default.api.timeout.ms": "500"}, bootstrap)
+        with Cluster(settings, told=lambda text: None) as cluster:
+            begun = time.monotonic()
+            found = groups.summaries(cluster, names)
+            took = time.monotonic() - begun
+    assert took < 2.5
+    assert list(found) == names
+    assert (found["still-there"].lag, found["still-there"].error) == ("7", None)
+    assert all("coordinator is not available" in str(found[name].error) for name in names[:8])
 
 
 def test_members_stand_in_the_way(console: Console, broker: Broker, filled: str) -> None:

@@ -26,10 +26,10 @@ def guarded(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield console
 
 
-def page(console: Console, path: str) -> tuple[int, dict[str, str], bytes]:
+def page(console: Console, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", console.port, timeout=30)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         return response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
     finally:
@@ -61,6 +61,14 @@ def test_nothing_outside_of_the_page_is_served(console: Console) -> None:
     ):
         status, _, body = page(console, path)
         assert (status, body) in ((200, index), (404, b"")), path
+
+
+@pytest.mark.parametrize("asked", ["a:1-2", "bytes=0-4", "bytes=9999999-", "bytes", "bytes=" + "0-1," * 999])
+def test_files_are_sent_whole(console: Console, asked: str) -> None:
+    whole = page(console, "/")
+    assert page(console, "/", Range=asked)[::2] == whole[::2]
+    assert page(console, "/", **{"Range": asked, "Accept-Encoding": "gzip"})[0] == 200
+    assert whole[1]["accept-ranges"] == "none"
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", ""])
@@ -140,6 +148,8 @@ def test_signing_in(guarded: Console) -> None:
     try:
         assert guarded.get("/session").json["user"] == "ann"
         assert guarded.get("/clusters/local/topics").status == 200
+        of_another_port = f'n={{"a": 1}}; barnabas_console={guarded.cookie}; title=two words'
+        assert guarded.ask("GET", "/clusters", headers={"Cookie": of_another_port}).status == 200
         old = {**JSON, "X-CSRF-Token": session["csrf"]}
         assert guarded.ask("POST", "/clusters/local/topics", NEW, headers=old).status == 403
         assert guarded.post("/clusters/local/topics", NEW).status == 201
@@ -150,10 +160,25 @@ def test_signing_in(guarded: Console) -> None:
         guarded.cookie = None
 
 
+def test_who_is_taken_out_of_the_file_is_out(broker: Broker, tmp_path: Path) -> None:
+    hashed = {name: bcrypt.hashpw(name.encode(), bcrypt.gensalt(4)).decode() for name in ("ann", "bob")}
+    users = tmp_path / "users"
+    users.write_text("".join(f"{name}:{word}\n" for name, word in hashed.items()))
+    with Console("--cluster", f"local={broker.bootstrap}", "--users", str(users)) as console:
+        cookies = {}
+        for name in hashed:
+            answer = console.post("/session", {"user": name, "password": name})
+            cookies[name] = answer.headers["set-cookie"].partition(";")[0]
+        users.write_text(f"bob:{hashed['bob']}\n")
+        for name, status in (("ann", 401), ("bob", 200)):
+            assert console.ask("GET", "/clusters", headers={"Cookie": cookies[name]}).status == status
+
+
 def test_passwords_cannot_be_tried_for_ever(guarded: Console) -> None:
     statuses = [guarded.post("/session", {"user": "bob", "password": "x"}).status for _ in range(6)]
     assert statuses == [401] * 5 + [429]
     assert guarded.post("/session", {"user": "carol", "password": "x"}).status == 401
+    assert guarded.post("/session", {"user": "x" * 257, "password": "x"}).status == 400
 
 
 def test_a_proxy_signs_in(broker: Broker) -> None:

@@ -173,6 +173,14 @@ def test_numbers_are_read_with_all_their_digits(text: str, value: Any) -> None:
     assert exact.read(text) == value
 
 
+def test_long_numbers_beside_deep_lists_are_read_or_refused() -> None:
+    for depth in (100, *range(900, 1050), 5000):
+        try:
+            assert exact.read(f"[{'9' * 5000}, {'[' * depth}{']' * depth}]")[0] == Decimal("9" * 5000)
+        except ValueError as e:
+            assert "nested too deep" in str(e)
+
+
 @pytest.mark.parametrize("text", ["NaN", "[1,]", "1e99999999999999999999", "[" * 100_000, "{", "01", '"\\ud800"'])
 def test_what_is_no_document_is_refused(text: str) -> None:
     with pytest.raises(ValueError):

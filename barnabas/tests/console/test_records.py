@@ -230,6 +230,10 @@ def test_large_records_are_cut_and_fetched_whole(console: Console, broker: Broke
     assert (len(record["value"]["text"]), record["value"]["cut"], record["size"]) == (100, True, "2000000")
     whole = console.get(f"/clusters/local/topics/{name}/messages/0/0").json
     assert (len(whole["value"]["text"]), whole["value"]["cut"]) == (1 << 20, True)
+    exported = console.get(f"/clusters/local/topics/{name}/export", format="csv").body.decode()
+    csv.field_size_limit(1 << 21)
+    row = next(csv.DictReader(io.StringIO(exported, newline="")))
+    assert (len(row["value"]), row["cut"]) == (1 << 20, "value")
     raw = console.get(f"/clusters/local/topics/{name}/messages/0/0", part="value", raw=1)
     assert raw.body == large
     assert raw.headers["content-type"] == "application/octet-stream"
@@ -338,7 +342,7 @@ def test_records_are_written_as_they_are(console: Console, topic: Topic) -> None
     for body, status in (
         ({"value": content("hex", "xyz")}, 400), ({"value": content("base64", "?")}, 400), ({}, 400),
         ({"value": content("text"), "partition": 7}, 404), ({"value": {"kind": "xml", "data": ""}}, 400),
-        ({"value": content("text"), "timestamp": "1.5"}, 400),
+        ({"value": content("text"), "timestamp": "1.5"}, 400), ({"value": content("text"), "timestamp": "0"}, 400),
     ):
         assert console.post(path, body).status == status
     missing = console.post("/clusters/local/topics/missing/messages", {"value": content("text")})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -14,11 +16,11 @@ from typing import Any
 import pytest
 from google.protobuf import descriptor_pb2
 
-from barnabas.console.parts import Part, decode
+from barnabas.console.parts import Part, Undecodable, decode
 from barnabas.console.schemas import Library
 from barnabas.embedded import Broker
 
-from .site import Console, produce
+from .site import Console, produce, until
 from .test_parts import SCHEMA, avro_bytes
 
 Topic = Callable[..., str]
@@ -34,6 +36,8 @@ class Registry(ThreadingHTTPServer):
         self.known = known
         self.asked: list[str] = []
         self.authorization: list[str | None] = []
+        self.slow: tuple[str, threading.Event] | None = None
+        """A path that is answered after an event."""
 
     @property
     def address(self) -> str:
@@ -48,6 +52,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
         self.server.authorization.append(self.headers["Authorization"])
+        if self.server.slow is not None and self.server.slow[0] == self.path:
+            self.server.slow[1].wait(10)
         document = self.server.known.get(self.path)
         body = json.dumps(document or {"error_code": 40403}).encode()
         self.send_response(200 if document else 404)
@@ -105,6 +111,41 @@ def test_a_registry_that_does_not_answer_costs_no_record(broker: Broker, topic: 
         records = console.get(f"/clusters/local/topics/{name}/messages").records
     assert [record["value"]["kind"] for record in records] == ["bytes"] * 3
     assert "registry" in records[0]["value"]["error"]
+
+
+def test_a_registry_that_takes_connections_and_says_nothing_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("barnabas.console.registry._PATIENCE", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        library = Library(f"http://127.0.0.1:{silent.getsockname()[1]}", None)
+        begun = time.monotonic()
+        for number in range(20):
+            with pytest.raises(Undecodable, match="does not answer"):
+                library.by_id(number)
+        assert time.monotonic() - begun < 2
+
+
+def test_an_id_that_is_asked_for_holds_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("barnabas.console.registry._PATIENCE", 20)
+    slow, found = threading.Event(), []
+    known = {f"/schemas/ids/{number}": {"schema": '"int"'} for number in (7, 8)}
+    with registry(known) as server:
+        server.slow = ("/schemas/ids/7", slow)
+        library = Library(server.address, None)
+        threads = [threading.Thread(target=lambda: found.append(library.by_id(7))) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            until(lambda: server.asked)
+            begun = time.monotonic()
+            assert library.by_id(8).kind == "avro"
+            assert time.monotonic() - begun < 5
+            assert found == []
+        finally:
+            slow.set()
+            for thread in threads:
+                thread.join()
+        assert found == [library.by_id(7)] * 3
+        assert sorted(server.asked) == sorted(known)
 
 
 # --- what schemas refer to ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from barnabas.console.filters import parse
+from barnabas.console.parts import Undecodable
 from barnabas.console.scanning import Query, Scan, Span
 
 from .properties import relaxed
@@ -147,6 +148,83 @@ def test_forward_pages_give_every_record_once(
         if lines[-1]["reason"] == "end":
             break
     assert sorted(seen) == sorted((p, offset) for p, rows in log.items() for offset, _ in rows)
+
+
+class Ticking(Log):
+    """Take a second of its clock for each look."""
+
+    now = 0.0
+
+    def consume(self, seconds: float) -> list[Any]:
+        self.now += 1
+        return super().consume(seconds)
+
+
+def broken_off(
+    log: dict[int, list[tuple[int, int]]], query: Query, at_once: int, seconds: float
+) -> tuple[list[tuple[int, int]], Any]:
+    """Read newest for so long, and then on from there to the first; return what was shown, and the first end."""
+    ends = {p: rows[-1][0] + 1 if rows else 0 for p, rows in log.items()}
+    at, seen, first = ends, [], None
+    for _ in range(200):
+        source = Ticking(log, at_once)
+        spans = {p: Span(0, ends[p], at[p]) for p in log}
+        made = Scan(source, query, spans, None, 1e9 if first else seconds, clock=lambda: source.now)  # noqa: B023
+        lines = [json.loads(line) for piece in made.run() for line in piece]
+        seen += [(line["partition"], int(line["offset"])) for line in lines if line["t"] == "record"]
+        first = first or lines[-1]
+        if lines[-1]["reason"] == "end":
+            break
+        at = {int(p): int(offset) for p, offset in lines[-1]["next"].items()}
+    return seen, first
+
+
+@relaxed
+@given(logs(), st.integers(1, 5), st.integers(1, 3), st.integers(0, 30))
+def test_newest_that_time_ends_goes_on_where_all_was_seen(
+    log: dict[int, list[tuple[int, int]]], limit: int, at_once: int, seconds: int
+) -> None:
+    seen, _ = broken_off(log, Query("t", limit=limit), at_once, seconds)
+    assert sorted(seen) == sorted((p, offset) for p, rows in log.items() for offset, _ in rows)
+
+
+@pytest.mark.parametrize("seconds", range(1, 25, 2))
+def test_a_filter_that_time_ends_leaves_no_match_out(seconds: int) -> None:
+    log = {0: [(n, n) for n in range(8000)]}
+    seen, first = broken_off(log, Query("t", limit=1000, where=parse("value.n < 6000")), 200, seconds)
+    assert seen == [(0, n) for n in reversed(range(6000))]
+    assert first["reason"] == "time"
+
+
+@pytest.mark.parametrize("seek", ["newest", "oldest"])
+def test_time_and_stop_are_heeded_between_records(seek: Any) -> None:
+    class Late:
+        """Be a registry that is slow to answer."""
+
+        has_ids = True
+
+        def by_id(self, number: int) -> Any:
+            source.now += 3
+            if number == 2:
+                made.stop()
+            raise Undecodable("no answer")
+
+        def of_subject(self, subject: str) -> None:
+            return None
+
+    def messages(first: int) -> list[Message]:
+        found = [Message(0, n) for n in range(50)]
+        for message in found:
+            message.value = lambda: b"\0\0\0\0" + bytes([first])  # type: ignore[method-assign]
+        return found
+
+    for first, reason in ((1, "time"), (2, "stopped")):
+        source = Endless(messages(first))
+        spans = {0: Span(0, 50, 50 if seek == "newest" else 0)}
+        made = Scan(source, Query("t", seek=seek), spans, Late(), 2, clock=lambda: source.now)  # noqa: B023
+        list(made.run())
+        assert made.end is not None
+        assert (made.end.reason, made.end.scanned) == (reason, "1")
 
 
 class Endless(Log):

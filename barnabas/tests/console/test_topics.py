@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
+import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
@@ -206,3 +207,15 @@ def test_every_answer_is_a_document(console: Console) -> None:
         assert console.ask(method, "/clusters").status == 400
     assert console.ask("POST", "/clusters/local/topics/summary", None).status == 400
     assert json.loads(console.get("/session").body)["login"] == "none"
+
+
+def test_a_name_with_a_slash_is_none_of_the_topic_before_it(console: Console, broker: Broker, topic: Topic) -> None:
+    name = topic()
+    produce(broker.bootstrap, name, [{"value": b"x"}] * 3)
+    for more in ("/messages", "/export", "/messages/0/0", "%2Fmessages"):
+        answer = console.get(f"/clusters/local/topics/{urllib.parse.quote(name + more, safe='')}")
+        assert (answer.status, answer.json["error"]) == (502, "kafka"), answer.body
+        assert answer.json["code"] == "INVALID_TOPIC_EXCEPTION"
+    path = f"/clusters/local/topics/{name}"
+    assert console.post(f"{path}%2Fpurge", {"before": {"0": "end"}, "preview": False}).status == 400
+    assert console.get(path).json["partitions"][0]["begin"] == "0"

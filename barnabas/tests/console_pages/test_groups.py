@@ -72,6 +72,38 @@ def test_offsets_are_reset_as_the_preview_said_and_the_group_is_deleted(
     expect(page.get_by_role("link", name="readers")).to_have_count(0)
 
 
+def test_a_preview_that_comes_late_is_none_of_the_choice_that_was_made_meanwhile(
+    page: Any, console: Console, broker: Broker, records: Produced
+) -> None:
+    from playwright.sync_api import expect
+
+    broker.create_topic("late", partitions=1)
+    records("late", [b"x"] * 10)
+    commit(broker.bootstrap, "hasty", "late", {0: 7})
+    page.goto(console.to("groups", "hasty"))
+    page.get_by_role("button", name="Reset offsets").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("combobox", name="To").select_option("offset")
+    waiting: list[Any] = []
+    page.route("**/offsets", lambda route: waiting.append(route), times=1)
+    dialog.get_by_label("Offset", exact=True).fill("5")
+    dialog.get_by_role("button", name="Preview").click()
+    dialog.get_by_label("Offset", exact=True).fill("2")
+    expect(dialog.get_by_role("button", name="Preview")).to_have_attribute("title", "The cluster is being asked.")
+    with page.expect_response("**/offsets"):
+        waiting[0].continue_()
+    expect(dialog.get_by_role("button", name="Preview")).not_to_have_attribute("aria-disabled", "true")
+    apply = dialog.get_by_role("button", name=re.compile("^Set"))
+    expect(apply).to_have_attribute("aria-disabled", "true")
+    rows = dialog.locator("tbody tr")
+    expect(rows).to_have_count(0)
+    dialog.get_by_label("Offset", exact=True).fill("5")  # what was previewed: it stands there again
+    expect(rows).to_have_text([re.compile(r"late\s*0\s*7\s*5\s*-2")])
+    apply.click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert committed(broker.bootstrap, "hasty", "late", 0) == 5
+
+
 def test_a_group_with_members_says_why_it_cannot_be_reset(page: Any, console: Console, broker: Broker) -> None:
     from confluent_kafka import Consumer
     from playwright.sync_api import expect

@@ -95,6 +95,45 @@ def test_a_topic_is_made_changed_purged_and_deleted(
     assert "orders" not in broker.topics()
 
 
+def begins(broker: Broker, topic: str, count: int) -> list[int]:
+    from confluent_kafka import Consumer, TopicPartition
+
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "looks"})
+    try:
+        return [consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[0] for p in range(count)]
+    finally:
+        consumer.close()
+
+
+def test_what_is_done_is_what_was_reviewed(page: Any, console: Console, broker: Broker, records: Produced) -> None:
+    from playwright.sync_api import expect
+
+    broker.create_topic("filling", partitions=2)
+    records("filling", [b"x"] * 5)
+    page.goto(console.to("topics", "filling", "actions"))
+    page.get_by_role("button", name="Review the purge").click()
+    dialog = page.get_by_role("dialog")
+    button = dialog.get_by_role("button", name="Delete 5 records")
+    expect(button).to_be_visible()
+    records("filling", [b"x"] * 5)
+    button.click()
+    expect(page.get_by_text("Records of filling were deleted")).to_be_visible()
+    assert begins(broker, "filling", 2) == [5, 0]
+
+    waiting: list[Any] = []  # the answer of the review, while another number is typed
+    page.route("**/partitions", lambda route: waiting.append(route), times=1)
+    page.get_by_label("Partitions altogether").fill("4")
+    page.get_by_role("button", name="Review", exact=True).click()
+    page.get_by_label("Partitions altogether").fill("9")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    waiting[0].continue_()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator("dd")).to_have_text(["2 partitions", "4 partitions"])
+    expect(dialog.locator("code")).to_contain_text("--partitions 4")
+    dialog.get_by_role("button", name="Add partitions").click()
+    expect(page.get_by_text("filling has 4 partitions now")).to_be_visible()
+
+
 def test_the_list_filters_sorts_and_keeps_its_state_in_the_address(
     page: Any, console: Console, broker: Broker, records: Produced
 ) -> None:

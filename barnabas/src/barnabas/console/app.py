@@ -101,9 +101,10 @@ class _Session:
         """Sign in."""
         given = await read_body(request, Credentials)
         self._login.begin(given.user)
-        if not await asyncio.to_thread(self._login.verify, given.user, given.password):
+        hashed = await asyncio.to_thread(self._login.verify, given.user, given.password)
+        if hashed is None:
             raise Unauthorized("this name and password do not belong together")
-        cookie = self._login.enter(given.user)
+        cookie = self._login.enter(given.user, hashed)
         who = self._login.identify({}, cookie)
         made = self._said(who.user, who.csrf)
         made.set_cookie(

@@ -27,9 +27,10 @@ def is_json(raw: bytes) -> bool:
 def read(text: str) -> Any:
     """Read JSON: numbers become int or Decimal. Raises `ValueError` for what is none, or is nested too deep."""
     try:
-        return _decoder.decode(text)
-    except msgspec.ValidationError:  # a whole number of thousands of digits: Python's reader takes it, more slowly
-        return json.loads(text, parse_int=_fraction, parse_float=_fraction, parse_constant=_refuse)
+        try:
+            return _decoder.decode(text)
+        except msgspec.ValidationError:  # a whole number of thousands of digits: Python's reader takes it, more slowly
+            return json.loads(text, parse_int=_fraction, parse_float=_fraction, parse_constant=_refuse)
     except RecursionError:
         raise ValueError("nested too deep") from None
 

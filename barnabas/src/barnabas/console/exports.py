@@ -16,7 +16,7 @@ from barnabas.console.parts import Part
 from barnabas.console.records import RecordLine
 
 COLUMNS: Final = (
-    "partition", "offset", "timestamp", "timestampType", "keyKind", "key", "valueKind", "value", "headers"
+    "partition", "offset", "timestamp", "timestampType", "keyKind", "key", "valueKind", "value", "headers", "cut"
 )
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 RECORD: Final = b'{"t":"record"'
@@ -86,13 +86,19 @@ WRITERS: Final[dict[str, Callable[[], Writer]]] = {"json": JsonWriter, "csv": Cs
 
 
 def cells(record: RecordLine) -> tuple[str, ...]:
-    """Return the cells of a record; a missing key or value is empty, and its kind says null."""
+    """Return the cells of a record; a missing key or value is empty, and its kind says null; `cut` names cut parts."""
     headers = [{"name": header.name, "value": _text(header.value)} for header in record.headers]
     return (
         str(record.partition), record.offset, "" if record.timestamp == "-1" else record.timestamp,
         record.timestamp_type, record.key.kind, _text(record.key) or "", record.value.kind, _text(record.value) or "",
-        msgspec.json.encode(headers).decode() if headers else "",
+        msgspec.json.encode(headers).decode() if headers else "", _cut(record),
     )
+
+
+def _cut(record: RecordLine) -> str:
+    """Name what is not there as a whole."""
+    parts = {"key": [record.key], "value": [record.value], "headers": [header.value for header in record.headers]}
+    return " ".join(name for name, those in parts.items() if any(part.cut for part in those))
 
 
 def _text(part: Part) -> str | None:

@@ -7,14 +7,13 @@ import shlex
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from barnabas.console import groups
 from barnabas.console.clusters import Clusters, KafkaCluster
 from barnabas.console.commands import Reset
 from barnabas.console.errors import BadRequest
 from barnabas.console.topic_routes import Names, commands_of
-from barnabas.console.web import answer, guarded, read_body
+from barnabas.console.web import NameRoute, answer, guarded, read_body
 
 
 class TopicPartitions(msgspec.Struct):
@@ -44,16 +43,16 @@ class GroupRoutes:
     def __init__(self, clusters: Clusters) -> None:
         self._clusters = clusters
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[NameRoute]:
         """Return the routes."""
         one = "/api/clusters/{cluster}/groups/{group:path}"  # a group's name may have slashes
         return [
-            Route("/api/clusters/{cluster}/groups", guarded(self.all)),
-            Route("/api/clusters/{cluster}/groups/summary", guarded(self.summary), methods=["POST"]),
-            Route(f"{one}/offsets", guarded(self.reset), methods=["POST"]),
-            Route(f"{one}/offsets", guarded(self.forget), methods=["DELETE"]),
-            Route(one, guarded(self.detail)),
-            Route(one, guarded(self.delete), methods=["DELETE"]),
+            NameRoute("/api/clusters/{cluster}/groups", guarded(self.all)),
+            NameRoute("/api/clusters/{cluster}/groups/summary", guarded(self.summary), methods=["POST"]),
+            NameRoute(f"{one}/offsets", guarded(self.reset), methods=["POST"]),
+            NameRoute(f"{one}/offsets", guarded(self.forget), methods=["DELETE"]),
+            NameRoute(one, guarded(self.detail)),
+            NameRoute(one, guarded(self.delete), methods=["DELETE"]),
         ]
 
     def _of(self, request: Request) -> tuple[KafkaCluster, str]:

@@ -7,6 +7,7 @@ groups name these options alike.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -18,7 +19,8 @@ from barnabas.console.topics import bounds
 from barnabas.protocol.error_texts import text_of
 from barnabas.protocol.errors import ErrorCode
 from barnabas.protocol.messages.describe_groups import DescribeGroupsRequest
-from barnabas.tools.cluster import Cluster
+from barnabas.protocol.messages.find_coordinator import FindCoordinatorRequest
+from barnabas.tools.cluster import GROUP, Cluster
 from barnabas.tools.consumer_group_options import OPTIONS
 from barnabas.tools.errors import AnswerError, ClientError, ToolError
 from barnabas.tools.group_admin import (
@@ -47,6 +49,8 @@ from barnabas.tools.streams_group_options import OPTIONS as STREAMS_OPTIONS
 
 SUMMARIES: Final = 100
 """Groups of one summary at most."""
+PATIENCE: Final = 8.0
+"""Seconds after which no other group of a summary is asked about: a page waits for half a minute at most."""
 _TYPES: Final = ("classic", "consumer", "share", "streams")
 _WITHOUT_MEMBERS: Final = ("Empty", "Dead")
 
@@ -148,14 +152,23 @@ def _streams_group(cluster: Cluster, name: str) -> Group:
 
 
 def summaries(cluster: Cluster, names: Sequence[str]) -> dict[str, GroupSummary]:
-    """Say how groups are: members, topics, lag. What cannot be told of one stands in its `error`."""
+    """Say how groups are: members, topics, lag. What cannot be told of one stands in its `error`.
+
+    A group whose coordinator cannot be found takes as long as the client tries again: those are asked about last, and
+    none after `PATIENCE`.
+    """
+    deadline = time.monotonic() + PATIENCE
     kinds = {g.id: g.type for g in list_all(cluster)}
     found: dict[str, GroupSummary] = {}
     groups: dict[str, Group] = {}
     committed: dict[str, dict[TopicPartition, Committed]] = {}
-    for name in dict.fromkeys(names):
+    away = _without_coordinator(cluster, [name for name in dict.fromkeys(names) if name in kinds])
+    for name in sorted(dict.fromkeys(names), key=lambda name: name in away):
         if name not in kinds:
             found[name] = GroupSummary(error=text_of(ErrorCode.GROUP_ID_NOT_FOUND))
+            continue
+        if time.monotonic() > deadline:
+            found[name] = GroupSummary(error=away.get(name, f"not asked: those before it took {PATIENCE:.0f} s"))
             continue
         try:
             groups[name] = _described(cluster, name, kinds[name])
@@ -184,6 +197,14 @@ def summaries(cluster: Cluster, names: Sequence[str]) -> dict[str, GroupSummary]
             problems[0] if problems else None,
         )
     return {name: found[name] for name in dict.fromkeys(names)}
+
+
+def _without_coordinator(cluster: Cluster, names: Sequence[str]) -> dict[str, str]:
+    """Return what is wrong with the groups whose coordinator cannot be found now, where one request tells it."""
+    if not names or not cluster.supports(FindCoordinatorRequest.KEY, 4):
+        return {}
+    answer = cluster.ask(FindCoordinatorRequest(key_type=GROUP, coordinator_keys=list(names)))
+    return {one.key: one.error_message or text_of(one.error_code) for one in answer.coordinators if one.error_code}
 
 
 def _ends(cluster: Cluster, partitions: set[TopicPartition]) -> dict[TopicPartition, FoundOffset | AnswerError]:

@@ -1,7 +1,8 @@
 """Know who asks: nobody has to say, or signs in with a password, or was named by a proxy.
 
 Passwords stand in a file of `NAME:HASH` lines with bcrypt hashes, as `htpasswd -B` writes it; it is read again when it
-changes. Sessions are random cookies, kept in memory, so that a restart ends them. A token against requests of other
+changes. Sessions are random cookies, kept in memory, so that a restart ends them; one holds for as long as the file
+has the hash that it began with. A token against requests of other
 sites (CSRF) belongs to each session: it is a keyed hash of it, and only a page of the same origin can read it.
 """
 
@@ -29,6 +30,7 @@ _WINDOW: Final = 60.0
 _TRIES: Final = 5
 _BCRYPT: Final = ("$2a$", "$2b$", "$2y$")
 _MOST: Final = 72
+_NAME: Final = 256
 
 Way = Literal["none", "password", "header"]
 
@@ -72,21 +74,28 @@ class Users:
             found[name] = hashed.encode()
         self._hashes, self._changed = found, changed
 
-    def verify(self, name: str, password: str) -> bool:
-        """Tell whether it is the password. Takes a tenth of a second, also for a name that nobody has."""
-        import bcrypt
-
+    def hash_of(self, name: str) -> bytes | None:
+        """Return the hash of a name, as the file is now, None where it has none. Raises `ToolError`."""
         with self._lock:
             self._read()
-        hashed = self._hashes.get(name)
+        return self._hashes.get(name)
+
+    def verify(self, name: str, password: str) -> bytes | None:
+        """Return the hash that the password belongs to, None where it is wrong. Raises `ToolError`.
+
+        Takes a tenth of a second, also for a name that nobody has.
+        """
+        import bcrypt
+
+        hashed = self.hash_of(name)
         raw = password.encode("utf-8", "replace")
         if len(raw) > _MOST:
-            return False
+            return None
         try:
             right = bcrypt.checkpw(raw, hashed or _nobody())
         except ValueError:  # a hash that is cut short
-            return False
-        return right and hashed is not None
+            return None
+        return hashed if right else None
 
 
 _dummy: list[bytes] = []
@@ -110,6 +119,8 @@ class Attempts:
     def begin(self, name: str) -> None:
         """Count a try. Raises `Busy` where there were too many."""
         now = self._now()
+        while self._failed and now - next(iter(self._failed.values()))[-1] >= _WINDOW:
+            self._failed.popitem(last=False)
         recent = [at for at in self._failed.pop(name, []) if now - at < _WINDOW]
         if len(recent) >= _TRIES:
             self._failed[name] = recent
@@ -133,7 +144,7 @@ class Login:
         self._users, self._now = users, now
         self._header = header.lower() if header else ""
         self._secret = secrets.token_bytes(32)
-        self._sessions: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._sessions: OrderedDict[str, tuple[str, bytes, float]] = OrderedDict()
         self._attempts = Attempts(now)
 
     def _csrf(self, of: str) -> str:
@@ -150,28 +161,37 @@ class Login:
         return Identity(user, self._csrf(cookie if user and cookie else ""), user is not None)
 
     def _user_of(self, cookie: str) -> str | None:
-        user, at = self._sessions.pop(cookie, ("", 0.0))
+        user, hashed, at = self._sessions.pop(cookie, ("", b"", 0.0))
         now = self._now()
         if not user or now - at > _IDLE:
             return None
-        self._sessions[cookie] = (user, now)
-        return user
+        self._sessions[cookie] = (user, hashed, now)
+        try:
+            # One that the file does not have is kept: a file that is just being written has it again.
+            return user if self._users is not None and self._users.hash_of(user) == hashed else None
+        except ToolError:
+            return None
 
-    def verify(self, name: str, password: str) -> bool:
-        """Tell whether it is the password. Blocks for a tenth of a second. Raises `ToolError` for a broken file."""
-        return self._users is not None and self._users.verify(name, password)
+    def verify(self, name: str, password: str) -> bytes | None:
+        """Return the hash that a password belongs to, None where it is wrong. Blocks for a tenth of a second.
+
+        Raises `ToolError` for a broken file.
+        """
+        return self._users.verify(name, password) if self._users is not None else None
 
     def begin(self, name: str) -> None:
         """Count a try to sign in. Raises `Busy`, `BadRequest`."""
         if self.way != "password":
             raise BadRequest("nobody signs in here")
+        if len(name) > _NAME:
+            raise BadRequest(f"user: {_NAME} characters at most")
         self._attempts.begin(name)
 
-    def enter(self, name: str) -> str:
-        """Begin a session; return its cookie."""
+    def enter(self, name: str, hashed: bytes) -> str:
+        """Begin a session of one whose password belongs to a hash; return its cookie."""
         self._attempts.was_right(name)
         cookie = secrets.token_urlsafe(32)
-        self._sessions[cookie] = (name, self._now())
+        self._sessions[cookie] = (name, hashed, self._now())
         while len(self._sessions) > _SESSIONS:
             self._sessions.popitem(last=False)
         return cookie

@@ -26,6 +26,13 @@ class Merge:
         self.is_cut = False
         """Whether the budget made it hold fewer than it should."""
 
+    def copy(self) -> Merge:
+        """Return another that holds the same."""
+        made = Merge(self._limit, self._budget, newest=self._newest)
+        made._heap, made._dropped = self._heap.copy(), self._dropped.copy()
+        made.bytes, made.is_cut = self.bytes, self.is_cut
+        return made
+
     def __len__(self) -> int:
         return len(self._heap)
 

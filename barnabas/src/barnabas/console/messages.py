@@ -178,6 +178,8 @@ def write(cluster: KafkaCluster, topic: str, record: Record) -> dict[str, Any]:
     """
     from confluent_kafka import KafkaException, Producer
 
+    if record.timestamp == 0:
+        raise BadRequest("timestamp: librdkafka, which writes here, takes 0 for now, so 1 is the earliest; null is now")
     described = cluster.call(partitions_of, topic)
     if record.partition is not None and not 0 <= record.partition < len(described.partitions):
         raise NotFound(f"{topic} has no partition {record.partition}")

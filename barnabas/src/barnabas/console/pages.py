@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 STATIC: Final = Path(__file__).parent / "static"
-_FOREVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
-_ASK: Final = {"Cache-Control": "no-cache"}
+_FOREVER: Final = {"Cache-Control": "public, max-age=31536000, immutable", "Accept-Ranges": "none"}
+_ASK: Final = {"Cache-Control": "no-cache", "Accept-Ranges": "none"}
 _NONE: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Barnabas console</title>
 <h1>The page is not built</h1>
 <p>This installation has the console's interface under <code>/api</code> but not its page.</p></html>
@@ -24,7 +24,8 @@ class Pages:
         self._folder = folder.resolve()
 
     async def serve(self, request: Request) -> Response:
-        """Answer any path outside of the interface."""
+        """Answer any path outside of the interface; files are sent whole, whatever part was asked for."""
+        request.scope["headers"] = [(name, value) for name, value in request.scope["headers"] if name != b"range"]
         file = self._file(request.path_params["path"])
         if file is not None and file.name != "index.html":
             is_hashed = file.is_relative_to(self._folder / "assets")

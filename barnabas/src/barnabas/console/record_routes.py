@@ -11,7 +11,6 @@ from typing import Final, Literal, cast, get_args
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from barnabas.console import filters, messages
 from barnabas.console.clusters import Clusters, KafkaCluster
@@ -22,7 +21,7 @@ from barnabas.console.records import Formats
 from barnabas.console.scanning import Query, Seek
 from barnabas.console.settings import ConsoleSettings
 from barnabas.console.streams import RunningScan, Scans, StreamResponse, as_file, as_lines
-from barnabas.console.web import answer, guarded, number, read_body, whole
+from barnabas.console.web import NameRoute, answer, guarded, number, read_body, whole
 
 _SHOWN: Final = 4096
 _MOST_SHOWN: Final = 1 << 20
@@ -81,14 +80,14 @@ class RecordRoutes:
         """Give threads back."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[NameRoute]:
         """Return the routes."""
         topic = "/api/clusters/{cluster}/topics/{topic}"
         return [
-            Route(f"{topic}/messages", guarded(self.scan)),
-            Route(f"{topic}/messages", guarded(self.write), methods=["POST"]),
-            Route(f"{topic}/messages/{{partition}}/{{offset}}", guarded(self.one)),
-            Route(f"{topic}/export", guarded(self.export)),
+            NameRoute(f"{topic}/messages", guarded(self.scan)),
+            NameRoute(f"{topic}/messages", guarded(self.write), methods=["POST"]),
+            NameRoute(f"{topic}/messages/{{partition}}/{{offset}}", guarded(self.one)),
+            NameRoute(f"{topic}/export", guarded(self.export)),
         ]
 
     def _of(self, request: Request) -> tuple[KafkaCluster, str]:

@@ -27,6 +27,10 @@ _REFERRED: Final = 64
 _LEVELS: Final = 16
 
 
+class NoAnswer(Undecodable):
+    """The registry does not answer, whatever it is asked for."""
+
+
 class Registry:
     """Find the schemas of a registry, each time anew."""
 
@@ -34,7 +38,7 @@ class Registry:
         self._address = address.rstrip("/")
 
     def find(self, number: str) -> Schema:
-        """Return the schema with an id. Raises `Undecodable`."""
+        """Return the schema with an id. Raises `Undecodable`, `NoAnswer`."""
         name = f"schema {number}"
         answer = self._ask(f"/schemas/ids/{number}")
         kind = answer.get("schemaType", "AVRO")
@@ -100,8 +104,10 @@ class Registry:
                 found = json.loads(answer.read(_ANSWER))
         except urllib.error.HTTPError as e:
             raise Undecodable(f"the registry answered {e.code} for {path}") from None
-        except (OSError, ValueError, http.client.HTTPException, RecursionError) as e:
-            raise Undecodable(f"the registry does not answer: {e}") from None
+        except (OSError, http.client.HTTPException) as e:
+            raise NoAnswer(f"the registry does not answer: {e}") from None
+        except (ValueError, RecursionError) as e:
+            raise Undecodable(f"the registry does not answer with JSON: {e}") from None
         if not isinstance(found, dict):
             raise Undecodable(f"the registry's answer for {path} cannot be understood")
         return found

@@ -8,7 +8,7 @@ At least four times a second there is a piece, if only to say how far it is; not
 
 from __future__ import annotations
 
-import threading
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Literal, Protocol
@@ -115,7 +115,7 @@ class Scan:
         self._source, self._query, self._spans, self._schemas = source, query, spans, schemas
         self._seconds, self._clock = seconds, clock
         self._begun = self._told = self._heard = clock()
-        self._stopped = threading.Event()
+        self._until = math.inf if query.seek == "live" else self._begun + seconds  # stopped: before all times
         self._text = query.text.lower()
         self._scanned = self._bytes = self._matched = self._shown = self._errors = 0
         self._last_error: str | None = None
@@ -130,7 +130,7 @@ class Scan:
 
     def stop(self) -> None:
         """End the scan soon; any thread may say so."""
-        self._stopped.set()
+        self._until = -math.inf
 
     def trouble(self, message: str) -> None:
         """Count an error of the client's."""
@@ -188,7 +188,12 @@ class Scan:
             size = chunk(len(active), limit * share, number, filtered=filtered)
             ranges = {p: (max(self._spans[p].begin, self._low[p] - size), self._low[p]) for p in active}
             self._latest, self._earliest = {}, {}
-            yield from self._read(ranges)
+            before = self._merge.copy()
+            try:
+                yield from self._read(ranges)
+            except _Ended:  # chunks are read upwards: of one that is half read, the newest is what is missing
+                self._merge = before
+                raise
             for p, (low, _) in ranges.items():
                 self._low[p] = low
             active = [p for p in active if self._goes_on(p, limit)]
@@ -273,10 +278,12 @@ class Scan:
     # --- records --------------------------------------------------------------------------------------------
 
     def _heed(self, message: Any) -> View | None:
-        """Return a record, None for what is none. Raises `_Ended` for an error that stays."""
+        """Return a record, None for what is none. Raises `_Ended` for an error that stays, and where it is time to."""
         error = message.error()
         if error is None:
             self._heard = self._clock()
+            if self._heard > self._until:  # the record before may have waited for a registry
+                raise self._over()
             view = View(message, self._query.formats, self._schemas)
             self._scanned += 1
             self._bytes += view.body
@@ -324,15 +331,16 @@ class Scan:
 
     def _check(self) -> None:
         """Raise `_Ended` where it is time to."""
-        if self._stopped.is_set():
-            raise _Ended("stopped")
-        if self._query.seek == "live":
-            return
         now = self._clock()
-        if now - self._begun > self._seconds:
-            raise _Ended("time", f"{self._seconds:.0f} s have passed: go on from here")
-        if now - self._heard > _SILENCE:
+        if now > self._until:
+            raise self._over()
+        if self._query.seek != "live" and now - self._heard > _SILENCE:
             raise _Ended("error", self._last_error or f"the brokers have not answered for {_SILENCE:.0f} s")
+
+    def _over(self) -> _Ended:
+        if self._until == -math.inf:
+            return _Ended("stopped")
+        return _Ended("time", f"{self._seconds:.0f} s have passed: go on from here")
 
     def _due(self, every: float) -> bytes | None:
         now = self._clock()

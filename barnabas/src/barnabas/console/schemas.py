@@ -3,24 +3,27 @@
 A folder of schemas holds Avro as `NAME.avsc` and Protobuf as `NAME.desc` (a FileDescriptorSet, as `protoc
 --include_imports -o NAME.desc` writes it). A NAME of digits is a schema's id in Confluent's header; any other is the
 subject, `TOPIC-key` or `TOPIC-value`, whose records have no header. Avro needs fastavro and Protobuf protobuf, which
-`barnabas[schemas]` brings. Calls block while a registry is asked.
+`barnabas[schemas]` brings. Calls block while a registry is asked: once for each id, however many threads want it, and
+not at all for a while after it did not answer.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
 
 from barnabas.console import protobuf
 from barnabas.console.avro import avro
 from barnabas.console.parts import Schema, Undecodable
-from barnabas.console.registry import Registry
+from barnabas.console.registry import NoAnswer, Registry
 from barnabas.tools.errors import ToolError
 
 _REMEMBERED: Final = 10.0
 _KEPT: Final = 1000
+_NEVER: Final = (0.0, "")
 
 
 class Library:
@@ -36,6 +39,8 @@ class Library:
         self.has_ids = self._registry is not None or any(name.isdigit() for name in self._files)
         self._known: dict[str, Schema] = {}
         self._failed: dict[str, tuple[float, str]] = {}
+        self._silent = _NEVER
+        self._asked: dict[str, Future[Schema]] = {}
         self._lock = threading.Lock()
 
     def by_id(self, number: int) -> Schema:
@@ -50,20 +55,43 @@ class Library:
         if (known := self._known.get(name)) is not None:
             return known
         with self._lock:
-            at, why = self._failed.get(name, (0.0, ""))
-            if why and time.monotonic() - at < _REMEMBERED:
-                raise Undecodable(why)
-            try:
-                found = self._known.get(name) or self._find(name)
-            except Undecodable as e:
-                if len(self._failed) >= _KEPT:
-                    self._failed.clear()
-                self._failed[name] = (time.monotonic(), str(e))
-                raise
+            if (known := self._known.get(name)) is not None:
+                return known
+            for at, why in self._failed.get(name, _NEVER), _NEVER if name in self._files else self._silent:
+                if why and time.monotonic() - at < _REMEMBERED:
+                    raise Undecodable(why)
+            asked = self._asked.get(name)
+            is_first = asked is None
+            if asked is None:
+                asked = self._asked[name] = Future()
+        if is_first:
+            self._ask(name, asked)
+        try:
+            return asked.result()
+        except Undecodable as e:
+            raise Undecodable(str(e)) from None  # its own for each thread
+
+    def _ask(self, name: str, asked: Future[Schema]) -> None:
+        """Find a schema, without the lock, and remember it or why there is none."""
+        try:
+            found = self._find(name)
+        except BaseException as e:
+            with self._lock:
+                del self._asked[name]
+                if isinstance(e, NoAnswer):
+                    self._silent = (time.monotonic(), str(e))
+                elif isinstance(e, Undecodable):
+                    if len(self._failed) >= _KEPT:
+                        self._failed.clear()
+                    self._failed[name] = (time.monotonic(), str(e))
+            asked.set_exception(e)
+            return
+        with self._lock:
+            del self._asked[name]
             if len(self._known) >= _KEPT:
                 self._known.clear()
             self._known[name] = found
-            return found
+        asked.set_result(found)
 
     def _find(self, name: str) -> Schema:
         path = self._files.get(name)

@@ -7,13 +7,12 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from barnabas.console import topics
 from barnabas.console.clusters import Clusters, KafkaCluster
 from barnabas.console.commands import Commands
 from barnabas.console.errors import BadRequest
-from barnabas.console.web import answer, guarded, read_body, whole
+from barnabas.console.web import NameRoute, answer, guarded, read_body, whole
 from barnabas.tools.describing import TOPIC
 
 
@@ -67,19 +66,19 @@ class TopicRoutes:
     def __init__(self, clusters: Clusters) -> None:
         self._clusters = clusters
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[NameRoute]:
         """Return the routes."""
         one = "/api/clusters/{cluster}/topics/{topic}"
         return [
-            Route("/api/clusters", guarded(self.states)),
-            Route("/api/clusters/{cluster}/topics", guarded(self.all)),
-            Route("/api/clusters/{cluster}/topics", guarded(self.create), methods=["POST"]),
-            Route("/api/clusters/{cluster}/topics/summary", guarded(self.summary), methods=["POST"]),
-            Route(one, guarded(self.detail)),
-            Route(one, guarded(self.delete), methods=["DELETE"]),
-            Route(f"{one}/partitions", guarded(self.add_partitions), methods=["POST"]),
-            Route(f"{one}/configs", guarded(self.configs), methods=["POST"]),
-            Route(f"{one}/purge", guarded(self.purge), methods=["POST"]),
+            NameRoute("/api/clusters", guarded(self.states)),
+            NameRoute("/api/clusters/{cluster}/topics", guarded(self.all)),
+            NameRoute("/api/clusters/{cluster}/topics", guarded(self.create), methods=["POST"]),
+            NameRoute("/api/clusters/{cluster}/topics/summary", guarded(self.summary), methods=["POST"]),
+            NameRoute(one, guarded(self.detail)),
+            NameRoute(one, guarded(self.delete), methods=["DELETE"]),
+            NameRoute(f"{one}/partitions", guarded(self.add_partitions), methods=["POST"]),
+            NameRoute(f"{one}/configs", guarded(self.configs), methods=["POST"]),
+            NameRoute(f"{one}/purge", guarded(self.purge), methods=["POST"]),
         ]
 
     def _of(self, request: Request) -> tuple[KafkaCluster, str]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, Request, cookie_parser
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from barnabas.console.errors import (
@@ -108,6 +109,23 @@ def guarded(handler: Handler) -> Handler:
     return handle
 
 
+class NameRoute(Route):
+    """Match an address as it was sent, and hand on its parts decoded: names may have slashes and percent signs."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Tell whether an address is one of this route."""
+        match, more = super().matches({**scope, "path": sent_path(scope)})
+        if match is not Match.NONE:
+            more["path_params"] = {name: unquote(part) for name, part in more["path_params"].items()}
+        return match, more
+
+
+def sent_path(scope: Scope) -> str:
+    """Return a path before it was decoded."""
+    raw: bytes = scope["raw_path"]
+    return raw.decode("latin-1")
+
+
 # --- questions ----------------------------------------------------------------------------------------------
 
 
@@ -148,12 +166,8 @@ def identity(request: Request) -> Identity:
 
 
 def cookie_of(headers: Mapping[str, str]) -> str | None:
-    """Return the session's cookie."""
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return None
-    return found.value if found else None
+    """Return the session's cookie, whatever cookies others have set: those of all ports of a host come together."""
+    return cookie_parser(headers.get("cookie", "")).get(COOKIE)
 
 
 # --- the guard ----------------------------------------------------------------------------------------------
@@ -183,7 +197,7 @@ class Guard:
         try:
             self._check_host(headers)
             if is_api:
-                scope["barnabas.identity"] = self._check(scope["method"], scope["path"], headers)
+                scope["barnabas.identity"] = self._check(scope["method"], sent_path(scope), headers)
         except Refusal as e:
             await refused(e)(scope, receive, dressed)
             return
