@@ -8,19 +8,28 @@ import struct
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from barnabas.embedded import Broker
+from barnabas.protocol.batch import assemble, build_batch, read_header, record_section
 from barnabas.protocol.codec import encode
+from barnabas.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from barnabas.protocol.records.offsets import GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue
 from barnabas.protocol.records.share_state import ShareSnapshotKey, ShareSnapshotValue, StateBatch
+from barnabas.tools.console_output import Output, Stop
 from barnabas.tools.errors import ToolError
 from barnabas.tools.line_reader import LineReader, LineSplitter
 from barnabas.tools.record_formatters import FormatError, deserializer, formatter, java_double, java_float
+from barnabas.tools.record_headers import NamesAreNoText, headers_of
+from barnabas.tools.scripts.console_share_consumer import _Printing as SharePrinting
+from barnabas.tools.scripts.e2e_latency import validate
 from barnabas.tools.share_client import runs
+
+from ..wire import Wire
 
 _PROGRAM = "import sys; from barnabas.tools.main import run_as; sys.exit(run_as(sys.argv[1], sys.argv[2:]))"
 
@@ -247,3 +256,134 @@ def test_an_unreachable_broker_is_given_up(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert b"Traceback" not in err
     assert time.monotonic() - begun < 20
+
+
+# --- headers that are no text -------------------------------------------------------------------------------
+
+
+def _with_header(name: bytes) -> bytes:
+    """Make a batch of one record, `v`, with one header, `x`."""
+    batch = build_batch([(None, b"v")], int(time.time() * 1000))
+    header = read_header(batch)
+    record = bytes(record_section(header, batch))[1:-1] + bytes([2, len(name) << 1]) + name + b"\x02x"
+    return bytes(assemble(header, bytes([len(record) << 1]) + record))
+
+
+def _append(broker: Broker, topic: str, batch: bytes) -> None:
+    with Wire.to(broker.bootstrap) as wire:
+        data = TopicProduceData(topic, partition_data=[PartitionProduceData(0, batch)])
+        (answer,) = wire.request(ProduceRequest(None, -1, 5000, [data]), 9).responses
+    assert not answer.partition_responses[0].error_code
+
+
+def _produce(broker: Broker, topic: str, values: list[bytes], **more: Any) -> None:
+    from confluent_kafka import Producer
+
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 5})
+    for value in values:
+        producer.produce(topic, value, **more)
+    assert producer.flush(30) == 0
+
+
+@pytest.mark.parametrize("more", [(), ("--skip-message-on-error",)])
+def test_a_header_whose_name_is_no_text_is_printed_as_by_java(more: tuple[str, ...]) -> None:
+    with Broker() as broker:
+        broker.create_topic("news")
+        _produce(broker, "news", [b"usual"] * 300, headers=[("a", b"b")])  # so many that the interpreter optimises
+        for name in (b"\xff", b"n\xc3("):
+            _append(broker, "news", _with_header(name))
+        process = _start(
+            "kafka-console-consumer", "--bootstrap-server", broker.bootstrap, "--topic", "news", "--partition", "0",
+            "--offset", "earliest", "--max-messages", "302", "--formatter-property", "print.headers=true", *more,
+        )
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert out.decode().splitlines() == ["a:b\tusual"] * 300 + ["\ufffd:x\tv", "n\ufffd(:x\tv"]
+
+
+def test_the_headers_of_another_s_record_do_not_end_the_process() -> None:
+    from confluent_kafka import Consumer, TopicPartition
+
+    with Broker() as broker:
+        broker.create_topic("news")
+        for _ in range(2):
+            _append(broker, "news", _with_header(b"\xff"))
+        consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "g"})
+        consumer.assign([TopicPartition("news", 0, 0)])
+        first, second = consumer.consume(2, 20)
+        consumer.close()
+    with pytest.raises(NamesAreNoText):
+        headers_of(first)
+    with pytest.raises(ToolError, match="the names of this record's headers are not UTF-8"):
+        validate(b"v", None, [("A", b"x")], second)
+
+
+# --- what a group has read ----------------------------------------------------------------------------------
+
+
+def _committed(broker: Broker, group: str, topic: str) -> int:
+    from confluent_kafka import Consumer, TopicPartition
+
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group})
+    offset: int = consumer.committed([TopicPartition(topic, 0)], 20)[0].offset
+    consumer.close()
+    return offset
+
+
+def test_a_record_that_cannot_be_shown_is_the_last_that_is_committed() -> None:
+    with Broker() as broker:
+        broker.create_topic("numbers")
+        _produce(broker, "numbers", [b"bad" if n == 3 else struct.pack(">i", n) for n in range(10)])
+        process = _start(
+            "kafka-console-consumer", "--bootstrap-server", broker.bootstrap, "--topic", "numbers", "--from-beginning",
+            "--group", "readers", "--value-deserializer", "org.apache.kafka.common.serialization.IntegerDeserializer",
+        )
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, out) == (1, b"0\n1\n2\n")
+        assert err.endswith(b"Processed a total of 4 messages\n")
+        assert _committed(broker, "readers", "numbers") == 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes break otherwise there")
+@pytest.mark.parametrize("more", [(), ("--formatter-property", "print.key=true")])
+def test_a_group_goes_on_behind_what_a_reader_who_left_was_sent(more: tuple[str, ...]) -> None:
+    with Broker() as broker:
+        broker.create_topic("news")
+        _produce(broker, "news", [b"%099d" % n for n in range(20_000)])
+        process = _start(
+            "kafka-console-consumer", "--bootstrap-server", broker.bootstrap, "--topic", "news", "--from-beginning",
+            "--group", "readers", *more,
+        )
+        assert process.stdout is not None
+        read = os.read(process.stdout.fileno(), 5000)
+        process.stdout.close()
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+        process.stderr.close()
+        assert process.wait(30) == 0
+        committed = _committed(broker, "readers", "news")
+    assert len(read) // 105 <= committed < 2000  # a pipe holds 65,536 bytes
+    assert said.endswith(f"closing consumer.\nProcessed a total of {committed} messages\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes break otherwise there")
+def test_a_share_group_acknowledges_what_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    acknowledged = []
+
+    class Consumer:
+        def acknowledge(self, record: _Record, kind: int) -> None:
+            acknowledged.append((record.value(), kind))
+
+    shown_as = formatter("org.apache.kafka.tools.consumer.DefaultMessageFormatter", {})
+    assert shown_as is not None
+    options: Any = Namespace(has=lambda _: False)
+    settings: Any = None
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        output = Output()
+        printing = SharePrinting(options, settings, shown_as, output, Stop())
+        assert printing._print(Consumer(), [_Record(None, b"read")])
+        os.close(read)
+        assert printing._print(Consumer(), [_Record(None, b"lost"), _Record(None, b"lost")])
+    assert (output.broken, output.count, acknowledged) == (True, 1, [(b"read", 1)])

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from barnabas.embedded import Broker
 from barnabas.tools.errors import ToolError
+from barnabas.tools.main import run
 from barnabas.tools.perf_metrics import Metrics, print_metrics
 from barnabas.tools.perf_stats import Reports, Stats, document, number, percentiles, ratio
 from barnabas.tools.scripts.consumer_perf_test import Test as ConsumerTest
@@ -330,3 +332,13 @@ def test_a_consumer_s_report_can_be_had_as_json(capsys: pytest.CaptureFixture[st
     said = capsys.readouterr()
     assert json.loads(said.out)["recordsConsumed"] == 1
     assert list(json.loads(said.out))[:3] == ["startTime", "endTime", "dataConsumedInMB"]
+
+
+def test_what_the_queue_has_no_room_for_is_sent_later(capfd: pytest.CaptureFixture[str]) -> None:
+    with Broker() as broker:
+        broker.create_topic("t")
+        assert run("kafka-producer-perf-test", [
+            "--bootstrap-server", broker.bootstrap, "--topic", "t", "--num-records", "1500", "--record-size", "20000",
+            "--throughput", "-1", "--command-property", "buffer.memory=2000000",
+        ]) == 0
+    assert capfd.readouterr().out.startswith("1500 records sent, ")

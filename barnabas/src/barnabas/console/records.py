@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal
 
@@ -12,6 +11,7 @@ import msgspec
 from barnabas.console.filters import MISSING
 from barnabas.console.parts import Decoded, Part, Schemas, decode
 from barnabas.tools.librdkafka import librdkafka_config
+from barnabas.tools.record_headers import NamesAreNoText, headers_of
 from barnabas.tools.settings import Settings
 
 _HEADERS: Final = 256 * 1024
@@ -35,11 +35,6 @@ _CONSUMER: Final[dict[str, Any]] = {
     "log_level": 2,
 }
 _TIMESTAMPS: Final[dict[int, Literal["none", "create", "append"]]] = {0: "none", 1: "create", 2: "append"}
-
-# A header's name that is not UTF-8 makes confluent-kafka 2.16 return a list with null pointers and an error that it
-# leaves behind. A call written out does not always look for that, once the interpreter has optimised it, and the next
-# use of the list ends the process; a call through C always does. It must not be made twice for one record.
-_headers_of = operator.methodcaller("headers")
 
 
 class Formats(msgspec.Struct, frozen=True):
@@ -110,9 +105,9 @@ class View:
         """Return the headers."""
         if self._headers is None:
             try:
-                raw: list[tuple[str, bytes | None]] = _headers_of(self._message) or []
-            except (UnicodeDecodeError, SystemError):
-                said = Decoded("bytes", b"", error="the names of this record's headers are not UTF-8")
+                raw = headers_of(self._message)
+            except NamesAreNoText as e:
+                said = Decoded("bytes", b"", error=str(e))
                 self._headers = [("", said)]
             else:
                 self._headers = [(name, decode(value, "auto", "", None)) for name, value in raw]

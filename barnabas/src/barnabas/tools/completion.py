@@ -23,9 +23,20 @@ from barnabas.tools.commands import Commands
 from barnabas.tools.settings import Settings, load_properties
 
 _SCRIPTS = {
-    "bash": """_barnabas_complete() {{
-  local IFS=$'\\n'
-  COMPREPLY=($(barnabas complete "${{COMP_LINE:0:COMP_POINT}}" 2> /dev/null))
+    "bash": r"""_barnabas_complete() {{
+  local word
+  COMPREPLY=()
+  while IFS= read -r word; do
+    case ${{COMP_WORDS[COMP_CWORD]}} in  # names stay names, whatever they are made of: bash does not quote them
+      \'*) word=${{word//\'/\'\\\'\'}} ;;
+      \"*)
+        word=${{word//\\/\\\\}} word=${{word//\"/\\\"}} word=${{word//\$/\\\$}} word=${{word//\`/\\\`}}
+        word=${{word//!/\"\'!\'\"}}
+        ;;
+      *) [[ $word != *[!A-Za-z0-9_.,:/=@%+-]* ]] || printf -v word %q "$word" ;;
+    esac
+    COMPREPLY+=("$word")
+  done < <(barnabas complete "${{COMP_LINE:0:COMP_POINT}}" 2> /dev/null)
 }}
 complete -o default -F _barnabas_complete {names}
 """,
@@ -66,7 +77,8 @@ def complete(line: str) -> list[str]:
     takes_value, kind = options.get(words[-2], (False, ""))
     if takes_value:
         head, comma, current = current.rpartition(",")  # of a list the part behind the last comma is completed
-        return sorted(f"{head}{comma}{value}" for value in _values(kind, words) if value.startswith(current))
+        values = (value for value in _values(kind, words) if value.isprintable())  # each is a line for the shell
+        return sorted(f"{head}{comma}{value}" for value in values if value.startswith(current))
     found = options if current.startswith("-") else commands
     return sorted(value for value in found if value.startswith(current))
 

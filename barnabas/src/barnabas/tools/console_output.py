@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, pairwise
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -17,19 +20,40 @@ class Output:
         """How many records were written."""
         self.broken = False
 
-    def write(self, data: bytes, records: int = 0) -> None:
-        """Write bytes at once."""
+    def write(self, data: bytes, records: int = 0, each: Callable[[], Iterable[bytes]] = list) -> int:
+        """Write bytes at once, and return how many of the records that they show went out whole.
+
+        `each` returns what shows each of them; it is asked where nobody reads any more.
+        """
+        written = self._write(memoryview(data))
+        if written < len(data):
+            records = sum(end <= written for end in accumulate(map(len, each())))
         self.count += records
+        return records
+
+    def _write(self, data: memoryview) -> int:
+        """Return how many bytes were written: all, unless nobody reads any more."""
         if not data or self.broken:
-            return
+            return 0
+        written = 0
         try:
             sys.stdout.flush()  # what was printed before comes before
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+            raw: Any = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)  # it alone says how far it came
+            while written < len(data):
+                count = raw.write(data[written:])
+                if count is None:
+                    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+                written += count
         except BrokenPipeError:
             self.broken = True
             print("Unable to write to standard out, closing consumer.", file=sys.stderr)
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return written
+
+
+def parts(pieces: Sequence[bytes], ends: Iterable[int]) -> Iterable[bytes]:
+    """Join pieces to what shows each record: `ends` says how many there were behind each."""
+    return (b"".join(pieces[begin:end]) for begin, end in pairwise([0, *ends]))
 
 
 class Stop:

@@ -23,6 +23,7 @@ class Consumer(Protocol):
     def poll(self, timeout: float = -1) -> Any: ...
     def consume(self, num_messages: int = 1, timeout: float = -1) -> list[Any]: ...
     def assignment(self) -> list[Any]: ...
+    def store_offsets(self, message: Any) -> None: ...
     def close(self) -> Any: ...
 
 
@@ -32,6 +33,7 @@ def open_source(
 ) -> Consumer | None:
     """Begin to consume one topic, or all that match `include`; `partition` alone, from an offset, without a group.
 
+    What a group commits must be stored with `store_offsets`: a record that was consumed may not be printed yet.
     Return None where no broker can be reached before the time (in seconds) is over. Raises `ToolError`, `ConfigError`.
     """
     from barnabas.tools.client_properties import consumer_config
@@ -56,7 +58,7 @@ def open_source(
 
     consumer = confluent_kafka.Consumer(config | {
         "queued.min.messages": 200_000, "fetch.wait.max.ms": 500, "fetch.error.backoff.ms": 50,
-        "topic.metadata.refresh.fast.interval.ms": 50,
+        "topic.metadata.refresh.fast.interval.ms": 50, "enable.auto.offset.store": False,
     } | {k: v for k, v in config.items() if k.startswith("fetch.")})
     if partition is not None:
         with contextlib.suppress(confluent_kafka.KafkaException):
@@ -77,7 +79,8 @@ class _ByPattern:
         self._interval = interval
         self._names: list[str] = []
         self._next = 0.0
-        self.consume, self.close, self.assignment = consumer.consume, consumer.close, consumer.assignment
+        self.consume, self.close = consumer.consume, consumer.close
+        self.assignment, self.store_offsets = consumer.assignment, consumer.store_offsets
 
     def poll(self, timeout: float = -1) -> Any:
         """Return a record, or None; look for new topics now and then."""

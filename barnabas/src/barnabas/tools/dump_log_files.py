@@ -93,7 +93,7 @@ class Batch:
     """Hold one batch. Its header is read when it is first asked for."""
 
     def __init__(self, within: Slice, at: int, offset: int, size: int, magic: int) -> None:
-        self._within, self._at, self.magic = within, at, magic
+        self._within, self.position, self.magic = within, at, magic
         self.base_offset, self.size = offset, size + 12
         self._header: BatchHeader | None = None
 
@@ -103,9 +103,9 @@ class Batch:
         if self._header is None:
             if self.magic < 2:
                 raise DumpError(f"{self._within.path} holds records of format {self.magic}: 2 is supported")
-            if self._at + HEADER_SIZE > len(self._within.data):
-                raise DumpError(f"Failed to load record batch at position {self._at} from {self._within}")
-            self._header = BatchHeader(*HEADER.unpack_from(self._within.data, self._at))
+            if self.position + HEADER_SIZE > len(self._within.data):
+                raise DumpError(f"Failed to load record batch at position {self.position} from {self._within}")
+            self._header = BatchHeader(*HEADER.unpack_from(self._within.data, self.position))
         return self._header
 
     @property
@@ -119,7 +119,7 @@ class Batch:
         return self.size >= HEADER_SIZE and self.header.crc == crc32c(self._bytes(CRC_START))
 
     def _bytes(self, start: int) -> bytes:
-        return self._within.data[self._at + start : self._at + self.size]
+        return self._within.data[self.position + start : self.position + self.size]
 
     @property
     def codec(self) -> str:

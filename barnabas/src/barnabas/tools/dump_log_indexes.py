@@ -154,12 +154,16 @@ def dump_time_index(path: Path, base: int, sanity: bool, verify: bool, mismatche
         print(f"{path} passed sanity check.")
         return
     before = -1
+    readable: set[int] = set()
+    """Where batches begin from which on the log was read to its end."""
     for number, (timestamp, relative) in enumerate(index.entries):
         offset = base + relative
         if relative == 0 and number:
             return
-        batches = list(log.slice(offsets.position(relative), (1 << 31) - 1).batches())
-        batch = next((b for b in batches if b.last_offset >= offset), None)
+        rest = log.slice(position := offsets.position(relative), (1 << 31) - 1)
+        if position not in readable:  # Java reads to the end for each entry, and stumbles over what is damaged there
+            readable.update(batch.position for batch in rest.batches())
+        batch = next((b for b in rest.batches() if b.last_offset >= offset), None)
         if batch is None or batch.last_offset != offset:
             mismatches.missing(path, offset, -1 if batch is None else batch.last_offset)
         else:

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from barnabas.protocol.errors import BarnabasError
 from barnabas.tools.console import is_true
+from barnabas.tools.record_headers import Headers, headers_of
 
 
 class FormatError(BarnabasError):
@@ -31,6 +32,9 @@ class Record(Protocol):
     def key(self) -> Any: ...
     def value(self) -> Any: ...
     def headers(self) -> Any: ...
+
+
+HeadersOf = Callable[[Record], Headers]
 
 
 class Formatter:
@@ -55,7 +59,7 @@ class Formatter:
 class DefaultFormatter(Formatter):
     """Print what was asked for, in columns: Kafka's DefaultMessageFormatter and LoggingMessageFormatter."""
 
-    def __init__(self, properties: Mapping[str, str]) -> None:
+    def __init__(self, properties: Mapping[str, str], headers: HeadersOf = headers_of) -> None:
         def flag(name: str, default: str = "false") -> bool:
             return is_true(properties.get(f"print.{name}", default))
 
@@ -80,6 +84,7 @@ class DefaultFormatter(Formatter):
         self._key = deserializer(properties.get("key.deserializer"))
         self._value = deserializer(properties.get("value.deserializer"))
         self._header = deserializer(properties.get("headers.deserializer"))
+        self._headers_of = headers
         self._only_values = len(self._columns) == 1 and flag("value", "true") and self._value is None
 
     @property
@@ -125,7 +130,7 @@ class DefaultFormatter(Formatter):
         out.append(b"Epoch:NOT_PRESENT")  # Java's tools do not hand it to their formatters
 
     def _headers(self, record: Record, out: list[bytes]) -> None:
-        headers = record.headers()
+        headers = self._headers_of(record)
         if not headers:
             out.append(b"NO_HEADERS")
             return
@@ -255,11 +260,11 @@ _INTERNAL: Final = {
 }
 
 
-def formatter(name: str, properties: Mapping[str, str]) -> Formatter | None:
-    """Return a formatter by the name of its Java class; None where there is none."""
+def formatter(name: str, properties: Mapping[str, str], headers: HeadersOf = headers_of) -> Formatter | None:
+    """Return a formatter by the name of its Java class, None where there is none; `headers` reads those of a record."""
     short = name.removeprefix(_PACKAGE) if name.startswith(_PACKAGE) else ""
     if short in ("DefaultMessageFormatter", "LoggingMessageFormatter"):
-        return DefaultFormatter(properties)
+        return DefaultFormatter(properties, headers)
     if short == "NoOpMessageFormatter":
         return Formatter(properties)
     if short in _INTERNAL:

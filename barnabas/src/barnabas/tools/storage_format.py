@@ -8,8 +8,6 @@ directory without it is not formatted.
 from __future__ import annotations
 
 import argparse
-import base64
-import binascii
 import hashlib
 import hmac
 import os
@@ -28,9 +26,11 @@ from barnabas.protocol.batch import CONTROL, build_batch
 from barnabas.protocol.records import control
 from barnabas.protocol.records import metadata as r
 from barnabas.protocol.schema import Message
+from barnabas.tools import java_base64
 from barnabas.tools import storage_features as features
 from barnabas.tools.errors import ToolError
-from barnabas.tools.scripts.storage import read_meta
+from barnabas.tools.java_numbers import integer
+from barnabas.tools.scripts.storage import metadata_directory, read_meta
 from barnabas.tools.texts import parse_uuid
 
 _FIRST = f"{0:020d}-{0:010d}.checkpoint"
@@ -61,7 +61,7 @@ def format_directories(parsed: argparse.Namespace, properties: dict[str, str], n
         print("All of the log directories are already formatted.")
         return 0
     print(f"Bootstrap metadata: {_shown(records, levels[features.METADATA_VERSION])}")
-    metadata_log = (properties.get("metadata.log.dir") or properties.get("log.dirs") or names[0]).split(",")[0].strip()
+    metadata_log = metadata_directory(properties)
     for name in empty:
         own = next((voter for voter in voters or [] if voter.node == node), None)
         is_metadata = name == metadata_log
@@ -263,57 +263,61 @@ _MECHANISMS = {"SCRAM-SHA-256": (1, "sha256"), "SCRAM-SHA-512": (2, "sha512")}
 
 def _user(text: str) -> r.UserScramCredentialRecord:
     """Read `SCRAM-SHA-256=[name=alice,password=secret]`. Raises `ToolError`."""
-    mechanism, equals, rest = text.partition("=")
+    mechanism, equals, rest = text.strip().partition("=")
     if not equals:
-        raise ToolError(f"Failed to find equals sign in SCRAM argument '{text}'")
+        raise ToolError(f"Failed to find equals sign in SCRAM argument '{mechanism}'")
     if mechanism not in _MECHANISMS:
         raise ToolError(f"The add-scram mechanism {mechanism} is not supported.")
     if not (rest.startswith("[") and rest.endswith("]")):
         raise ToolError(f"Expected configuration string to {'end' if rest.startswith('[') else 'start'} with "
                         f"{']' if rest.startswith('[') else '['}")
-    given = {}
-    for part in re.findall(r'[^,=]+=(?:"[^"]*"|[^,]*)', rest[1:-1]):
-        key, _, value = part.partition("=")
-        given[key.strip()] = value.strip('"')
-    unknown = sorted(set(given) - {"name", "password", "saltedpassword", "iterations", "salt"})
-    if "name" not in given:
+    given = _components(rest[1:-1])
+    name, password, salted_text = (given.pop(key, None) for key in ("name", "password", "saltedpassword"))
+    if name is None:
         raise ToolError("You must supply 'name' to add-scram")
-    if ("password" in given) == ("saltedpassword" in given):
-        raise ToolError(
-            "You must only supply one of 'password' or 'saltedpassword' to add-scram" if "password" in given
-            else "You must supply one of 'password' or 'saltedpassword' to add-scram"
-        )
-    if unknown:
-        raise ToolError(f"Unknown SCRAM configurations: {', '.join(unknown)}")
-    number, digest = _MECHANISMS[mechanism]
+    salt = _base64(given.pop("salt"), "salt") if "salt" in given else None
+    iterations_text = given.pop("iterations", "4096")
     try:
-        iterations = int(given.get("iterations", "4096"))
+        iterations = integer(iterations_text)
     except ValueError:
-        raise ToolError(f'For input string: "{given["iterations"]}"') from None
+        raise ToolError(f"Failed to parse iterations count: {iterations_text}") from None
+    if password is None and salted_text is None:
+        raise ToolError("You must supply one of 'password' or 'saltedpassword' to add-scram")
+    if password is None and salt is None:
+        raise ToolError("You must supply 'salt' with 'saltedpassword' to add-scram")
+    salted = b"" if salted_text is None or password is not None else _base64(salted_text, "saltedPassword")
+    if given:
+        raise ToolError(f"Unknown SCRAM configurations: {', '.join(sorted(given))}")
+    number, digest = _MECHANISMS[mechanism]
     named = mechanism.replace("-", "_")
     if iterations < 4096:
         raise ToolError(f"The 'iterations' value must be >= 4096 for add-scram using {named}")
     if iterations > 16384:
         raise ToolError(f"The 'iterations' value must be <= 16384 for add-scram using {named}")
-    salt = _base64(given["salt"]) if "salt" in given else secrets.token_bytes(32)
-    if "saltedpassword" in given:
-        if "salt" not in given:
-            raise ToolError("You must supply 'salt' with 'saltedpassword' to add-scram")
-        salted = _base64(given["saltedpassword"])
-    else:
-        salted = hashlib.pbkdf2_hmac(digest, given["password"].encode(), salt, iterations)
+    salt = secrets.token_bytes(32) if salt is None else salt
+    if password is not None:
+        salted = hashlib.pbkdf2_hmac(digest, password.encode(), salt, iterations)
     client = hmac.new(salted, b"Client Key", digest).digest()
     server = hmac.new(salted, b"Server Key", digest).digest()
-    return r.UserScramCredentialRecord(
-        given["name"], number, salt, hashlib.new(digest, client).digest(), server, iterations
-    )
+    return r.UserScramCredentialRecord(name, number, salt, hashlib.new(digest, client).digest(), server, iterations)
 
 
-def _base64(text: str) -> bytes:
+def _components(text: str) -> dict[str, str]:
+    """Split `name=alice,password="secret"`; a comma always separates, and quotes come off as a pair alone."""
+    given = {}
+    for part in text.rstrip(",").split(","):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ToolError(f"No equals sign found in SCRAM component: {part}")
+        given[key] = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+    return given
+
+
+def _base64(text: str, what: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise ToolError(f"Input byte[] of '{text}' is no base64") from None
+        return java_base64.decode(text)
+    except ValueError:
+        raise ToolError(f"Failed to decode given {what}: {text}") from None
 
 
 def _shown(records: list[Message], level: int) -> str:

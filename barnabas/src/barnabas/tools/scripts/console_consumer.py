@@ -10,6 +10,7 @@ be reached, Java waits for ever unless --timeout-ms is given; ours says so after
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 import time
@@ -17,17 +18,19 @@ from typing import Any, Final
 
 from barnabas.tools.console import (
     TIMEOUT_EXCEPTION,
+    is_true,
     java_error,
     log_error,
     pairs,
     properties_file,
     renamed,
 )
-from barnabas.tools.console_output import Output, Stop
+from barnabas.tools.console_output import Output, Stop, parts
 from barnabas.tools.console_source import Consumer, open_source
 from barnabas.tools.errors import ConfigError, OptionError, ToolError, UsageError
 from barnabas.tools.options import Option, Parsed
-from barnabas.tools.record_formatters import FormatError, Formatter, Record, formatter
+from barnabas.tools.record_formatters import FormatError, Formatter, HeadersOf, Record, formatter
+from barnabas.tools.record_headers import HeaderReader, headers_of
 
 SUMMARY = "This tool helps to read data from Kafka topics and outputs it to standard output."
 #: what cannot be parsed is answered with the usage too
@@ -84,8 +87,9 @@ def run(options: Parsed) -> int:
     properties = _consumer_properties(options)
     timeout_ms = _converted(options, "timeout-ms")
     timeout = None if timeout_ms is None or timeout_ms < 0 else timeout_ms / 1000
-    shown_as = make_formatter(options)
-    with Stop() as stop:
+    headers = HeaderReader(properties)
+    shown_as = make_formatter(options, headers=headers)
+    with Stop() as stop, contextlib.closing(headers):
         try:
             source = open_source(
                 properties, timeout, topic=options.value("topic") or "", include=options.value("include"),
@@ -103,7 +107,9 @@ def run(options: Parsed) -> int:
         status = 0
         try:
             most = options.value("max-messages")
-            status = _Printing(source, output, shown_as, stop, options).run(-1 if most is None else most, timeout)
+            commits = is_true(properties.get("enable.auto.commit", "true"))
+            printing = _Printing(source, output, shown_as, stop, options, commits=commits)
+            status = printing.run(-1 if most is None else most, timeout)
         except OptionError as e:
             text = f"joptsimple.OptionArgumentConversionException: {e}"
             log_error("Unknown error when running consumer: ", _LOGGER, text)
@@ -200,7 +206,7 @@ def _offset(text: str) -> int:
     return int(text)
 
 
-def make_formatter(options: Parsed, *, old_first: bool = True) -> Formatter:
+def make_formatter(options: Parsed, *, old_first: bool = True, headers: HeadersOf = headers_of) -> Formatter:
     """Return the formatter that the options ask for. Raises `UsageError`."""
     given = renamed(options, "property", "formatter-property", old_first=old_first, warning=WARNING)
     path = options.value("formatter-config")
@@ -214,7 +220,7 @@ def make_formatter(options: Parsed, *, old_first: bool = True) -> Formatter:
         if name:
             properties[f"{which}.deserializer"] = name
     name = options.value("formatter")
-    found = formatter(name, properties)
+    found = formatter(name, properties, headers)
     if found is None:
         raise UsageError(name)
     return found
@@ -226,8 +232,11 @@ def make_formatter(options: Parsed, *, old_first: bool = True) -> Formatter:
 class _Printing:
     """Move records from a consumer to an output."""
 
-    def __init__(self, source: Consumer, output: Output, shown_as: Formatter, stop: Stop, options: Parsed) -> None:
+    def __init__(
+        self, source: Consumer, output: Output, shown_as: Formatter, stop: Stop, options: Parsed, *, commits: bool
+    ) -> None:
         self._source, self._output, self._formatter, self._stop = source, output, shown_as, stop
+        self._commits = commits
         self._skip = options.has("skip-message-on-error")
         self._waits_for_group = not options.has("partition")
 
@@ -293,17 +302,35 @@ class _Printing:
     def _print(self, records: list[Record]) -> bool:
         """Write records; tell whether to go on."""
         if self._formatter.plain:
-            self._output.write(self._formatter.values(records), len(records))
+            done = self._output.write(
+                self._formatter.values(records), len(records), lambda: (self._formatter.values([r]) for r in records)
+            )
+            self._store(records[:done])
             return True
         out: list[bytes] = []
-        for number, record in enumerate(records, 1):
+        ends: list[int] = []
+        wrong: FormatError | None = None
+        for record in records:
             try:
                 self._formatter.write(record, out)
             except FormatError as e:
                 if not self._skip:
-                    self._output.write(b"".join(out), number)
-                    log_error("Unknown error when running consumer: ", _LOGGER, str(e))
-                    return False
-                log_error("Error processing message, skipping this message: ", _LOGGER, str(e))
-        self._output.write(b"".join(out), len(records))
-        return True
+                    wrong = e
+                else:
+                    log_error("Error processing message, skipping this message: ", _LOGGER, str(e))
+            ends.append(len(out))
+            if wrong is not None:
+                break
+        self._store(records[: self._output.write(b"".join(out), len(ends), lambda: parts(out, ends))])
+        if wrong is not None:
+            log_error("Unknown error when running consumer: ", _LOGGER, str(wrong))
+        return wrong is None
+
+    def _store(self, records: list[Record]) -> None:
+        """Let the group go on behind these records: they were printed. What cannot be shown counts too, as in Java."""
+        from confluent_kafka import KafkaException
+
+        if self._commits:
+            for record in {(record.topic(), record.partition()): record for record in records}.values():
+                with contextlib.suppress(KafkaException):  # the partition was taken away meanwhile
+                    self._source.store_offsets(record)

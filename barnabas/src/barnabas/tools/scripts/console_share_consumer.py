@@ -14,7 +14,7 @@ import time
 from typing import Any, Final
 
 from barnabas.tools.console import TIMEOUT_EXCEPTION, java_error, log_error, pairs, properties_file, renamed
-from barnabas.tools.console_output import Output, Stop
+from barnabas.tools.console_output import Output, Stop, parts
 from barnabas.tools.errors import AnswerError, ClientError, ConfigError, OptionError, ToolError, UsageError
 from barnabas.tools.options import Option, Parsed
 from barnabas.tools.record_formatters import FormatError, Formatter
@@ -173,22 +173,28 @@ class _Printing:
         return 0
 
     def _print(self, consumer: Any, records: list[Any]) -> bool:
+        """Write records, and acknowledge those that went out; tell whether to go on."""
         out: list[bytes] = []
-        plain = self._formatter.plain
-        if plain:
-            out.append(self._formatter.values(records))
-        for number, record in enumerate(records, 1):
+        ends: list[int] = []
+        kinds: list[int] = []
+        wrong: FormatError | None = None
+        for record in records:
             kind = self._kind
-            if not plain:
-                try:
-                    self._formatter.write(record, out)
-                except FormatError as e:
-                    if self._rejected is None:
-                        self._output.write(b"".join(out), number)
-                        log_error(_UNKNOWN, _LOGGER, str(e))
-                        return False
+            try:
+                self._formatter.write(record, out)
+            except FormatError as e:
+                if self._rejected is None:
+                    wrong = e
+                else:
                     log_error("Error processing message, rejecting this message: ", _LOGGER, str(e))
                     kind = self._rejected
+            ends.append(len(out))
+            if wrong is not None:
+                break
+            kinds.append(kind)
+        done = self._output.write(b"".join(out), len(ends), lambda: parts(out, ends))
+        for record, kind in zip(records[:done], kinds, strict=False):
             consumer.acknowledge(record, kind)
-        self._output.write(b"".join(out), len(records))
-        return True
+        if wrong is not None:
+            log_error(_UNKNOWN, _LOGGER, str(wrong))
+        return wrong is None

@@ -20,6 +20,7 @@ from barnabas.tools.cluster import Cluster
 from barnabas.tools.errors import AnswerError, ConfigError, ToolError, UsageError, check
 from barnabas.tools.options import JSON, Option, Parsed
 from barnabas.tools.perf_stats import document, number, percentiles
+from barnabas.tools.record_headers import headers_of
 from barnabas.tools.settings import Settings
 
 SUMMARY = "This tool measures end-to-end latency in Kafka by sending messages and timing their reception."
@@ -203,8 +204,8 @@ def validate(value: bytes, key: bytes | None, headers: list[tuple[str, bytes | N
             raise ToolError(
                 f"The message {what} read [{_text(read)}] did not match the message {what} sent [{_text(sent)}]"
             )
-    if (message.headers() or []) != headers:
-        raise ToolError(f"The message headers read {message.headers()} did not match those sent {headers}")
+    if (read := headers_of(message)) != headers:
+        raise ToolError(f"The message headers read {read} did not match those sent {headers}")
 
 
 def _text(data: bytes | None) -> str:

@@ -152,7 +152,7 @@ def messages_of(options: Any, payloads: list[bytes]) -> Generator[list[dict[str,
     count = max(1, min(options.num_records, _POOL // size))
     pool = [{"value": chance.randbytes(size).translate(letters)} for _ in range(count)]
     while len(pool) < 1000:
-        pool += pool
+        pool += [dict(message) for message in pool]  # each is its own: produce_batch notes in them what it refused
     at = 0
     while True:
         if at + wanted > len(pool):

@@ -96,11 +96,17 @@ def _properties(path: str) -> dict[str, str]:
 
 def directories(properties: dict[str, str]) -> list[str]:
     """Return the directories of a node, that of the metadata log included, sorted."""
+    return sorted({*_log_directories(properties), *filter(None, [metadata_directory(properties)])})
+
+
+def metadata_directory(properties: dict[str, str]) -> str:
+    """Return the directory of the metadata log: metadata.log.dir, else the first one; nothing where there is none."""
+    return properties.get("metadata.log.dir", "").strip() or next(iter(_log_directories(properties)), "")
+
+
+def _log_directories(properties: dict[str, str]) -> list[str]:
     text = properties.get("log.dirs") or properties.get("log.dir") or "/tmp/kafka-logs"
-    found = {name.strip() for name in text.split(",") if name.strip()}
-    if properties.get("metadata.log.dir"):
-        found.add(properties["metadata.log.dir"].strip())
-    return sorted(found)
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def read_meta(path: Path) -> dict[str, str]:
