@@ -275,20 +275,6 @@ def test_what_was_heard_counts_before_the_history_has_it(gateway: Served, seed: 
     assert [(row["trade_id"], row["price"]) for row in found] == [(3, "1.5"), (2, "1.5")]
 
 
-@pytest.mark.long
-def test_an_answer_does_not_wait_for_the_market(gateway: Served, seed: int) -> None:
-    with gateway.open() as client:
-        ask(client, "subscribe", f"trade:binance:S{seed}")
-        # More than fits into the pipes on the way, while nobody reads: what is left waits at the gateway.
-        for begin in range(0, 100_000, 50_000):
-            gateway.send(*(trade(f"S{seed}", n) for n in range(begin, begin + 50_000)))
-        eventually(lambda: gateway.get(f"trades/S{seed}", limit=1).json()["trades"][0]["trade_id"] == 99_999)
-        client.send('{"op": "ping"}')
-        while json.loads(client.recv(20)) != [{"op": "pong"}]:
-            pass
-        assert len(json.loads(client.recv(20))) > 100  # the market goes on behind it
-
-
 def test_what_is_known_and_how_it_is(gateway: Served) -> None:
     symbols = gateway.get("symbols").json()
     assert symbols["primary"] == "binance"
