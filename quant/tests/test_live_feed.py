@@ -71,6 +71,7 @@ def test_everything_played_stands_in_the_topics(tmp_path: Path, own_kafka: str, 
     assert counted["diffs"] > 1000
 
 
+@pytest.mark.long
 def test_a_first_start_brings_candles_of_before_and_a_second_one_none(tmp_path: Path, own_kafka: str) -> None:
     minute, count = 60_000_000, 300
     wanted, symbols = {"1m": minute, "5m": 5 * minute}, ["BTCUSDT", "ETHUSDT"]

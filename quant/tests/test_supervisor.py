@@ -457,6 +457,7 @@ class Alone:
         return self.process.wait(PATIENCE)
 
 
+@pytest.mark.long
 def test_what_cannot_be_written_does_not_end_the_platform_and_is_written_later(tmp_path: Path) -> None:
     alone = Alone(tmp_path, tmp_path / "output.txt")
     try:
@@ -485,6 +486,7 @@ def test_what_cannot_be_written_does_not_end_the_platform_and_is_written_later(t
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+@pytest.mark.long
 def test_a_full_disk_under_its_output_does_not_end_the_platform(tmp_path: Path) -> None:
     alone = Alone(tmp_path, Path("/dev/full"))
     try:

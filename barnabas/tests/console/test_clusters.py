@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ..test_serve import free_ports, serve
 from .site import Console, until
 
@@ -29,6 +31,7 @@ def test_a_cluster_that_was_down_keeps_nobody_waiting() -> None:
             assert time.monotonic() - begun < 1.2  # it was 1.5 to 2
 
 
+@pytest.mark.long
 def test_going_and_coming_are_told_once(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     log = tmp_path / "stderr"

@@ -360,6 +360,7 @@ def test_a_record_that_is_too_large_is_refused(console: Console, topic: Topic) -
 # --- a broker that goes away --------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_broker_that_goes_and_comes_back() -> None:
     with Broker(process=True) as broker, Console("--cluster", f"local={broker.bootstrap}") as console:
         broker.create_topic("t", 1)

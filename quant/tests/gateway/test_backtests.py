@@ -275,6 +275,7 @@ def test_one_that_cannot_be_noted_fails_and_does_not_run_on(running: Running, an
     running.owner.delete(f"backtests/{second['id']}")  # the next gateway would run it: on its record it waits
 
 
+@pytest.mark.long
 def test_a_gateway_ends_where_the_end_of_a_backtest_cannot_be_noted(running: Running, anna: Browser) -> None:
     running.waits()
     runs = start(running.owner, strategy="WAITS", symbols=[], parameters={})

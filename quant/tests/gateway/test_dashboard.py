@@ -156,6 +156,7 @@ def test_a_command_is_kept_until_the_service_is_there_again(platform: Everything
     assert switch(platform, "WITNESS", True).json()["event"]["state"] == "running"
 
 
+@pytest.mark.long
 def test_what_retention_took_is_counted_from_the_history(platform: Everything) -> None:
     eventually(lambda: [each["state"] for each in strategies(platform).values()] == ["running", "running"])
     traded(platform)

@@ -70,6 +70,7 @@ def expected(count: int) -> dict[str, str]:
     return {event.instrument: event.quantity for event in events}
 
 
+@pytest.mark.long
 def test_what_the_history_lacks_comes_from_the_topics(
     tmp_path: Path, kafka: str, valkey: Valkey, clickhouse: str
 ) -> None:
@@ -86,6 +87,7 @@ def test_what_the_history_lacks_comes_from_the_topics(
         gateway.kill()
 
 
+@pytest.mark.long
 def test_where_even_the_topics_were_read_too_late_it_is_asked_again(
     tmp_path: Path, kafka: str, valkey: Valkey, clickhouse: str
 ) -> None:

@@ -124,6 +124,7 @@ def test_stop_loss_alarm_kill_switch_restart_and_reset(tmp_path: Path, own_kafka
     same_as_the_journal(own_kafka)
 
 
+@pytest.mark.long
 def test_a_venue_that_falls_silent_is_told_by_the_clock(tmp_path: Path, own_kafka: str) -> None:
     settings = '[trading.watch]\nsilent = {warning = "1", critical = "3"}\nstale = {warning = "2"}\n'
     trading = Running(tmp_path, own_kafka, "trading", settings)
