@@ -141,8 +141,11 @@ def test_a_topic_is_made_and_a_share_group_is_reset(
     dialog.get_by_role("button", name="Create topic").click()
     expect(page).to_have_url(re.compile(f"/topics/{name}"))
     expect(page.locator("main")).to_contain_text("3 partitions")
-    run(f"kafka-configs --bootstrap-server {kafka.bootstrap} --command-config {kafka.command_config('client')} --alter "
-        f"--entity-type groups --entity-name {group} --add-config share.auto.offset.reset=earliest")
+    reached = f"--bootstrap-server {kafka.bootstrap} --command-config {kafka.command_config('client')}"
+    # What is written is years old: the retention would take it away whenever the brokers look.
+    run(f"kafka-configs {reached} --alter --entity-type topics --entity-name {name} --add-config retention.ms=-1")
+    run(f"kafka-configs {reached} --alter --entity-type groups --entity-name {group} "
+        "--add-config share.auto.offset.reset=earliest")
     write(kafka, name, 5)
     with share_member(kafka, group, name, 15) as process:
         assert process.stdout is not None
