@@ -329,13 +329,18 @@ def test_a_port_that_is_taken_is_named_and_nothing_is_left(platform: Platform) -
     assert read_endpoints(platform.data) is None
 
 
-def test_logs_stay_small_and_are_followed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "LARGEST_LOG", 20_000)
+def without_stores(data: Path) -> Settings:
+    """Give settings of a platform of the user's services alone: its stores are elsewhere, and nobody asks them."""
     nowhere = "127.0.0.1:1"
-    settings = Settings(
-        data=tmp_path, kafka=nowhere, redis=f"redis://{nowhere}/0", clickhouse=f"http://{nowhere}/default",
+    return Settings(
+        data=data, kafka=nowhere, redis=f"redis://{nowhere}/0", clickhouse=f"http://{nowhere}/default",
         metrics_listen=None, services=(),
     )  # fmt: skip
+
+
+def test_logs_stay_small_and_are_followed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "LARGEST_LOG", 20_000)
+    settings = without_stores(tmp_path)
     (tmp_path / "services").mkdir()
     (tmp_path / "services" / "loud.py").write_text(LOUD)
     log, shown, stop = log_of(tmp_path, "loud"), tmp_path / "shown", threading.Event()
@@ -376,11 +381,7 @@ def test_a_log_in_the_way_holds_up_one_service_and_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(Restarts, "LONGEST", 0.2)
-    nowhere = "127.0.0.1:1"
-    settings = Settings(
-        data=tmp_path, kafka=nowhere, redis=f"redis://{nowhere}/0", clickhouse=f"http://{nowhere}/default",
-        metrics_listen=None, services=(),
-    )  # fmt: skip
+    settings = without_stores(tmp_path)
     file, log, stop = tmp_path / "services" / "ready.py", log_of(tmp_path, "ready"), threading.Event()
     file.parent.mkdir()
     log.mkdir(parents=True)

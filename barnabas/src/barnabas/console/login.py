@@ -1,9 +1,9 @@
 """Know who asks: nobody has to say, or signs in with a password, or was named by a proxy.
 
 Passwords stand in a file of `NAME:HASH` lines with bcrypt hashes, as `htpasswd -B` writes it; it is read again when it
-changes. Sessions are random cookies, kept in memory, so that a restart ends them; one holds for as long as the file
-has the hash that it began with. A token against requests of other
-sites (CSRF) belongs to each session: it is a keyed hash of it, and only a page of the same origin can read it.
+changes. Sessions are random cookies, kept in memory, so that a restart ends them; one holds for as long as the file has
+the hash that it began with. A token against requests of other sites (CSRF) belongs to each session: it is a keyed hash
+of it, and only a page of the same origin can read it.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -117,7 +117,7 @@ class Market:
         newest = Newest(settings.bootstrap, stopping)
         self.prices = Prices(cache, history, newest, settings.primary)
         self._heard: dict[tuple[str, str], int] = {}  # exchange, symbol -> Kafka's timestamp of the last tick
-        self._bars: dict[tuple[str, str, str, str], OrderedDict[str, bytes]] = {}  # by place: the newest of each bar
+        self._bars: dict[tuple[str, str, str, str], dict[str, bytes]] = {}  # by place: the newest of each bar
         self._trades: dict[str, deque[bytes]] = {}  # by stream
         self._known: dict[tuple[str, str], int] | None = None
 
@@ -137,12 +137,14 @@ class Market:
         elif kind == "kline":
             exchange, symbol, interval = rest.split(":")
             source = (event.series or "").rpartition("@")[2]
-            bars = self._bars.setdefault((exchange, symbol, interval, source), OrderedDict())
+            bars = self._bars.setdefault((exchange, symbol, interval, source), {})
             bars[event.place or ""] = event.record
             if len(bars) > _BARS_HEARD:
-                bars.popitem(last=False)
+                del bars[next(iter(bars))]
         elif kind == "trade":
-            self._trades.setdefault(rest, deque(maxlen=_TRADES_HEARD)).append(event.record)
+            if (trades := self._trades.get(rest)) is None:
+                trades = self._trades[rest] = deque(maxlen=_TRADES_HEARD)
+            trades.append(event.record)
 
     def last_tick_ages(self) -> dict[str, int]:
         """Give milliseconds since the last tick of each exchange came."""
