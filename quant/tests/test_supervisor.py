@@ -486,6 +486,21 @@ def test_what_cannot_be_written_does_not_end_the_platform_and_is_written_later(t
         assert alone.errors().count(f"{alone.run / name} cannot be written: Is a directory") == 1
 
 
+@pytest.mark.parametrize("bytes_taken", [0, 64], ids=["nothing", "the lock"])
+def test_a_disk_that_is_full_before_the_start(tmp_path: Path, bytes_taken: int) -> None:
+    settings = tmp_path / "barnabas.toml"
+    off = "".join(f'{name} = "off"\n' for name in ("redis", "clickhouse", "metrics_listen"))
+    settings.write_text(f'kafka = "127.0.0.1:1"\n{off}services = []\n')
+    limited = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes_taken}, {bytes_taken})); "
+        "import sys; from barnabas_quant.cli import main; sys.exit(main())"
+    )
+    data = tmp_path / "data"
+    command = [sys.executable, "-c", limited, "up", "--config", str(settings), "--data", str(data), "--seconds", "0"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert (ended.returncode, ended.stderr) == (1, f"barnabas-quant: cannot write to {data}: File too large\n")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
 @pytest.mark.long
 def test_a_full_disk_under_its_output_does_not_end_the_platform(tmp_path: Path) -> None:

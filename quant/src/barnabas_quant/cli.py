@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from barnabas_quant.backtest.options import add_backtest_options
-from barnabas_quant.errors import QuantError, ServiceError, SettingsError
+from barnabas_quant.errors import NotWritable, QuantError, ServiceError, SettingsError
 from barnabas_quant.processes import split_address
 from barnabas_quant.settings import Settings, load_settings
 
@@ -282,7 +282,7 @@ def _schemas(options: argparse.Namespace) -> int:
         for path in write_schemas(options.folder):
             print(path)
     except OSError as error:
-        raise QuantError(f"cannot write to {options.folder}: {error.strerror}") from error
+        raise NotWritable(options.folder, error) from error
     return 0
 
 
@@ -395,7 +395,7 @@ def _simulate(options: argparse.Namespace) -> int:
     try:
         count = write_capture(options.file, frames)
     except OSError as error:
-        raise QuantError(f"cannot write {options.file}: {error.strerror}") from error
+        raise NotWritable(options.file, error) from error
     print(f"{count} frames in {options.file}")
     return 0
 

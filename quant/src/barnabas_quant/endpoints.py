@@ -7,11 +7,12 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
 import msgspec
 
-from barnabas_quant.errors import QuantError
+from barnabas_quant.errors import NotWritable, QuantError
 from barnabas_quant.processes import end_leftover, started
 
 log = logging.getLogger(__name__)
@@ -114,24 +115,32 @@ class Attempts:
 @contextmanager
 def only_one(data: Path) -> Iterator[None]:
     """Hold the platform's folder for one run, and end what a killed run left. Raises QuantError where one runs."""
-    folder = run_folder(data)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "up.lock").open("a+")
-    except OSError as error:
-        raise QuantError(f"cannot write to {data}: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            holder = lock.read().strip() or "?"
-            raise QuantError(f"{data} is in use by process {holder}; name another --data") from error
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+    with _lock(data):
         left = read_endpoints(data)
         if left is not None:
             for process in reversed(left.processes.values()):
                 end_leftover(process.pid, process.since)
         yield
+
+
+def _lock(data: Path) -> FileIO:
+    """Open the folder's lock, held and with our id in it. Raises QuantError."""
+    folder = run_folder(data)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "up.lock").open("ab+", buffering=0)
+    except OSError as error:
+        raise NotWritable(data, error) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n".encode())
+    except BlockingIOError as error:
+        with lock:
+            lock.seek(0)
+            holder = lock.read().decode(errors="replace").strip() or "?"
+        raise QuantError(f"{data} is in use by process {holder}; name another --data") from error
+    except OSError as error:
+        lock.close()
+        raise NotWritable(data, error) from error
+    return lock

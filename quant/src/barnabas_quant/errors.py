@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class QuantError(Exception):
     """Stand for every failure this package reports by itself; the message is for the user."""
@@ -33,6 +35,14 @@ class SettingsError(QuantError):
 
 class ServiceError(QuantError):
     """Say why a name or a file is no service."""
+
+
+class NotWritable(QuantError):
+    """Say that a file or a folder does not take what is to be written."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        """Take the file or the folder, and what the system says."""
+        super().__init__(f"cannot write to {path}: {error.strerror}")
 
 
 class StoreUnavailable(QuantError):

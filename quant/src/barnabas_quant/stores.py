@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from barnabas_quant.bus.topics import kafka_answers
-from barnabas_quant.errors import QuantError
+from barnabas_quant.errors import NotWritable, QuantError
 from barnabas_quant.processes import check_port, split_address
 from barnabas_quant.settings import Settings
 
@@ -71,7 +71,10 @@ def _valkey(settings: Settings) -> Store:
 
     host, port = split_address(settings.redis_listen)
     folder = settings.data / "redis"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotWritable(folder, error) from error
     command = (
         str(get_binary_path()), "--bind", *_loopbacks(host), "--port", str(port), "--dir", str(folder),
         "--save", "", "--appendonly", "no",  # a cache: the topics fill it again

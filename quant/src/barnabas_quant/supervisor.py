@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from barnabas_quant.endpoints import Attempts, Endpoints, Started, remove_endpoints, run_folder, write_endpoints
-from barnabas_quant.errors import ChildError, QuantError
+from barnabas_quant.errors import ChildError, NotWritable, QuantError
 from barnabas_quant.processes import Child, check_port
 from barnabas_quant.runner import REPORT, Report, find_service, service_files, service_names
 from barnabas_quant.service import Service
@@ -199,12 +199,15 @@ class Supervisor:
             self._start_store(store)
         given = {name: at for name, at in self._addresses.items() if name in ("kafka", "redis", "clickhouse")}
         self.settings = msgspec.structs.replace(self._settings, **given)
-        write_settings(self.settings, self._settings_file)
+        try:
+            write_settings(self.settings, self._settings_file)
+            (self._data / "services").mkdir(exist_ok=True)
+        except OSError as error:
+            raise NotWritable(self._data, error) from error
         for name in wanted:
             managed = self._add_service(name, name)
             managed.start(time.monotonic())
             self._listen(managed)
-        (self._data / "services").mkdir(exist_ok=True)
         self._note()
 
     @property

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from barnabas_quant.backtest.sources import FOREVER
-from barnabas_quant.errors import QuantError
+from barnabas_quant.errors import NotWritable
 from barnabas_quant.model.intervals import SECOND
 from barnabas_quant.trading.events import MarketEvent
 
@@ -31,7 +31,7 @@ class ProgressFile:
     """Keep a file of progress while events pass."""
 
     def __init__(self, path: Path, until: int, now: Callable[[], float] = time.time) -> None:
-        """Take the file, and the time at which the events end; one that is not said ends now. Raises QuantError."""
+        """Take the file, and the time at which the events end; one that is not said ends now. Raises NotWritable."""
         self._path = path
         self._until = until if until < FOREVER else round(now() * SECOND)
         self._began = time.monotonic()
@@ -40,7 +40,7 @@ class ProgressFile:
         self._write(0, None)
 
     def watched(self, events: Iterator[MarketEvent]) -> Iterator[MarketEvent]:
-        """Give events as they come. Raises QuantError where the file cannot be written."""
+        """Give events as they come. Raises NotWritable where the file cannot be written."""
         count = 0
         for event in events:
             if self._first is None:
@@ -63,7 +63,7 @@ class ProgressFile:
             fresh.write_bytes(msgspec.json.encode(held))
             fresh.replace(self._path)
         except OSError as error:
-            raise QuantError(f"cannot write to {self._path}: {error.strerror}") from error
+            raise NotWritable(self._path, error) from error
 
 
 def read_progress(path: Path) -> Progress | None:

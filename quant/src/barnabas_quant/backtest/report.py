@@ -11,7 +11,7 @@ import msgspec
 
 from barnabas_quant.backtest.page import page
 from barnabas_quant.backtest.results import Result
-from barnabas_quant.errors import QuantError
+from barnabas_quant.errors import NotWritable
 from barnabas_quant.trading.events import text
 
 FORMAT = 1
@@ -21,7 +21,7 @@ _MONEY = ("first", "last", "profit", "average_profit", "traded", "fees", "taxes"
 
 
 def write_report(result: Result, folder: Path, notes: Sequence[str] = ()) -> Path:
-    """Write report.html, report.json, trades.csv, fills.csv and equity.csv; give the page. Raises QuantError."""
+    """Write report.html, report.json, trades.csv, fills.csv and equity.csv; give the page. Raises NotWritable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(document(result, notes))))
@@ -57,7 +57,7 @@ def write_report(result: Result, folder: Path, notes: Sequence[str] = ()) -> Pat
         target = folder / "report.html"
         target.write_text(page(result, notes), encoding="utf-8")
     except OSError as error:
-        raise QuantError(f"cannot write to {folder}: {error.strerror}") from error
+        raise NotWritable(folder, error) from error
     return target
 
 

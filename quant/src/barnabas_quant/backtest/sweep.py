@@ -38,7 +38,7 @@ from barnabas_quant.backtest.page import number, percent
 from barnabas_quant.backtest.report import write_report
 from barnabas_quant.backtest.simulation import Simulation
 from barnabas_quant.backtest.sources import Remarks, nothing_found
-from barnabas_quant.errors import QuantError, SettingsError
+from barnabas_quant.errors import NotWritable, SettingsError
 from barnabas_quant.strategies.base import StrategyError
 from barnabas_quant.strategies.catalog import find_strategy
 from barnabas_quant.trading.events import MarketEvent
@@ -327,4 +327,4 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
     try:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(content)))
     except OSError as error:
-        raise QuantError(f"cannot write {path}: {error.strerror}") from error
+        raise NotWritable(path, error) from error
