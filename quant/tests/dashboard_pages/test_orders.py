@@ -217,6 +217,33 @@ def test_a_session_that_ended_acts_as_nobody_else(trader: Any, platform: Platfor
     assert page.locator("[data-user]").count() == 0
 
 
+def test_signing_out_in_another_tab_sends_no_order_as_somebody_else(
+    trader: Any, platform: Platform, watched: Watched
+) -> None:
+    watched.expected = ("401",)
+    page = trader
+
+    def by_hand() -> list[str]:  # of `main`
+        return [order["order"] for order in platform.ask("orders?limit=200")["orders"] if not order["strategy"]]
+
+    before = by_hand()
+    page.get_by_label("Quantity").fill("0.25")
+    page.locator("button.send:not([aria-disabled=true])").wait_for()
+    # What another tab would send; this one is not told.
+    sent = page.evaluate_handle("""() => {
+        const meant = [];
+        const real = window.fetch;
+        window.fetch = (url, options) => { meant.push(options.headers["Barnabas-User"]); return real(url, options); };
+        return real("/api/v1/session", { method: "DELETE" }).then(() => meant);
+    }""")
+    user = page.get_attribute("[data-user]", "data-user")
+    page.locator("button.send").click()
+    page.get_by_text("Sign in to see your account").first.wait_for()
+    assert user in sent.evaluate("meant => meant")
+    assert page.locator("[data-user]").count() == 0
+    assert by_hand() == before
+
+
 def test_signing_out_and_in_changes_whose_account_it_is(trader: Any, platform: Platform, watched: Watched) -> None:
     watched.expected = ("401",)
     page = trader

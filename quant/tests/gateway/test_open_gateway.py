@@ -95,6 +95,25 @@ def test_who_signs_in_is_that_user_and_out_again_an_owner(gateway: GatewayProces
     assert browser.delete("users/guest").status_code == 204
 
 
+def test_what_is_meant_for_one_user_is_not_done_for_another(gateway: GatewayProcess) -> None:
+    browser = Browser(gateway.url, {"Origin": gateway.url})
+    assert browser.register("meant").status_code == 201
+    meant = {"Barnabas-User": "meant"}
+    assert browser.get("me", headers=meant).json()["user"] == "meant"
+    assert browser.delete("session").status_code == 204  # in another tab, where `main` is who is on this machine
+    assert browser.who() == (200, "main")
+    for method, path, body in (
+        ("GET", "portfolio", None), ("POST", "users", {"user": "x", "password": PASSWORD, "role": "owner"}),
+        ("PUT", "users/meant/password", {"new": PASSWORD}), ("DELETE", "users/meant", None),
+    ):  # fmt: skip
+        refused = browser.request(method, path, json=body, headers=meant)
+        assert (refused.status_code, refused.json()["error"]) == (401, "unauthorized"), path
+        assert "meant for meant, and main asks" in refused.json()["message"]
+    users = browser.get("users", headers={"Barnabas-User": "main"}).json()["users"]
+    assert {"meant", "x"} & {user["user"] for user in users} == {"meant"}
+    assert browser.delete("users/meant").status_code == 204
+
+
 @pytest.mark.parametrize(
     ("listen", "given", "is_"),
     [

@@ -5,11 +5,12 @@
         ... asking.account ...                  # whose portfolio it is
 
 A token that is given and not good is refused, and never taken for nobody's: who was signed in and is not any more does
-not become an owner, on an open gateway, in the middle of an order. What a browser sends by itself (a cookie,
-or its being on this machine) counts for requests that another site could not have made it send: one that changes
-anything, and a WebSocket, has no `Origin` or our own, and a body is JSON, which other sites may not send unasked. For
-being on this machine the `Host` has to be a name of this machine as well, or a site whose name was pointed here would
-pass as our own; and no proxy may have passed the request on, for then it came from somewhere else.
+not become an owner, on an open gateway, in the middle of an order. For the same reason a page names the user that it
+shows in the header `Barnabas-User`, as who is signed in may have changed in another tab. What a browser sends by itself
+(a cookie, or its being on this machine) counts for requests that another site could not have made it send: one that
+changes anything, and a WebSocket, has no `Origin` or our own, and a body is JSON, which other sites may not send
+unasked. For being on this machine the `Host` has to be a name of this machine as well, or a site whose name was pointed
+here would pass as our own; and no proxy may have passed the request on, for then it came from somewhere else.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from barnabas_quant.processes import split_address
 from barnabas_quant.settings import Settings
 
 COOKIE = "barnabas_session"
+MEANT = "Barnabas-User"
+"""The header that names whom a request is meant for: it is refused where somebody else asks."""
 HOUSE = "main"
 """The account that owners act for."""
 OPERATOR = "operator"
@@ -77,9 +80,17 @@ class Doorkeeper:
     async def identify(self, request: HTTPConnection) -> Identity | None:
         """Tell who asks; None: nobody that we know.
 
-        Raises Unauthorized for a bearer token that is not good, SessionEnded for such a cookie, Forbidden for what
-        another site may have sent, Busy and StoreUnavailable where it cannot be told now.
+        Raises Unauthorized for a bearer token that is not good and for a request that is meant for another user,
+        SessionEnded for a cookie that is not good, Forbidden for what another site may have sent, Busy and
+        StoreUnavailable where it cannot be told now.
         """
+        identity = await self._identify(request)
+        meant = request.headers.get(MEANT)
+        if identity is not None and meant is not None and meant != identity.user:
+            raise Unauthorized(f"this is meant for {meant[:40]}, and {identity.user} asks: load the page again")
+        return identity
+
+    async def _identify(self, request: HTTPConnection) -> Identity | None:
         if (given := request.headers.get("authorization")) is not None:
             return self._bearer(given)
         if token := request.cookies.get(COOKIE):

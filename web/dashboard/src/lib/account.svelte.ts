@@ -1,6 +1,6 @@
 /** Who asks, and what their account has: fetched when the stream `account` begins, kept by it, fetched again after a break. */
 import { messageOf } from "../../../shared/api.ts";
-import { ask, beginAsking } from "./ask.ts";
+import { ask, askFor, beginAsking } from "./ask.ts";
 import { stream } from "./stream.svelte.ts";
 import { sign } from "./decimal.ts";
 import { instruments } from "./market.svelte.ts";
@@ -74,6 +74,7 @@ class Account {
       const { me } = await ask<{ me: Me | null }>("session", { signal: abort.signal });
       if (me === null) return signedOut();
       this.me = me;
+      askFor(me.user);
       const read = async () => {
         if (!(await this.#read(abort.signal))) signedOut();
       };
@@ -127,6 +128,7 @@ class Account {
   #forget(): void {
     this.nobody = false;
     this.me = null;
+    askFor("");
     this.failure = "";
     this.at = 0;
     this.trading = true;

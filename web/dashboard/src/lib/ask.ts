@@ -5,12 +5,18 @@ import { t } from "./language.svelte.ts";
 const TIMEOUT_MS = 20_000;
 
 let asking = 0; // counts who asks
+let user = ""; // whom they were found to be
 let signedOut: () => void = () => {};
 
 /** Say that somebody begins to ask, and what happens where the gateway does not know them, or not any more (401). */
 export function beginAsking(refused: () => void): void {
   asking++;
   signedOut = refused;
+}
+
+/** Say who asks, if that is known: the gateway refuses what is meant for them where somebody else has signed in since, in another tab. */
+export function askFor(name: string): void {
+  user = name;
 }
 
 interface Options {
@@ -29,7 +35,7 @@ export async function ask<T>(path: string, { method = "GET", body, signal, also 
   try {
     response = await fetch(`/api/v1/${path}`, {
       method,
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers: { ...(body !== undefined && { "Content-Type": "application/json" }), ...(user && { "Barnabas-User": user }) },
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
       credentials: "same-origin",
