@@ -29,8 +29,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.machine import Watch, describe
-from bench.platform import Bench, Row, at, fetches, free_port, process, spread, symbols_of
+from bench.platform import Bench, Row, at, fetches, process, spread, symbols_of
 from bench.report import write_between_marks
+from testkit.ports import free_port
 
 BEGIN, END = "<!-- pages:begin -->", "<!-- pages:end -->"
 WAIT_MS = 60_000

@@ -27,6 +27,7 @@ import msgspec
 
 from bench.machine import Watch, describe
 from bench.report import write_between_marks
+from testkit.ports import free_port
 
 BEGIN, END = "<!-- platform:begin -->", "<!-- platform:end -->"
 GOAL = 200_000  # ticks a second: the peak that the platform was asked for
@@ -36,12 +37,6 @@ Row = tuple[str, str, str]
 
 class _Stored(msgspec.Struct):
     stored: int
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 @contextlib.contextmanager

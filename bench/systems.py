@@ -18,6 +18,7 @@ from pathlib import Path
 from bench.peers import kafka, tansu
 from bench.peers.folder import PeerError
 from bench.wire import WireError, ask_api_versions
+from testkit.ports import free_ports
 
 START_LIMIT = 90.0  # seconds until a started broker must have answered
 STOP_LIMIT = 60.0  # seconds until a broker must have ended after SIGTERM
@@ -61,27 +62,12 @@ SYSTEMS = {
 }
 
 
-def free_ports(count: int, among: range | None) -> list[int]:
-    """Return ports that nobody listens on: the operating system's choice, or the first free ones of a range."""
-    found: list[int] = []
-    held: list[socket.socket] = []
+def _ports(count: int, among: range | None) -> list[int]:
+    """Give free ports. Raises PeerError where a range has not as many."""
     try:
-        for port in among or (0,) * count:
-            candidate = socket.socket()
-            held.append(candidate)
-            # As servers do: a port whose last connections are still in TIME_WAIT is free.
-            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                candidate.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found.append(candidate.getsockname()[1])
-            if len(found) == count:
-                return found
-    finally:
-        for candidate in held:
-            candidate.close()
-    raise PeerError(f"no {count} free ports in {among}")
+        return free_ports(count, among)
+    except OSError as error:
+        raise PeerError(str(error)) from error
 
 
 def process_tree(root: int) -> list[int]:
@@ -161,7 +147,7 @@ def started(system: System, ports: range | None = None, parent: Path | None = No
     """
     folder = Path(tempfile.mkdtemp(prefix=f"bench-{system.name}-", dir=parent))
     try:
-        chosen = free_ports(2, ports)
+        chosen = _ports(2, ports)
         command = system.prepare(folder, chosen)
         log = folder / "log"
         with log.open("wb") as output:

@@ -45,7 +45,8 @@ from barnabas_quant.model.money import decimal_text, total_text
 from barnabas_quant.services.history import HistoryWriter
 from bench.machine import Watch, describe
 from bench.platform import _Stored as Stored
-from bench.platform import fetches, free_port, process
+from bench.platform import fetches, process
+from testkit.ports import free_port
 
 BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
 TABLES = ("market_ticks", "market_trades", "market_klines", "market_orderbooks", "market_orderbook_diffs")

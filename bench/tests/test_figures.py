@@ -10,7 +10,6 @@ import pytest
 from bench import latency, loads, report, rows
 from bench.machine import Watch, describe
 from bench.peers.folder import PeerError
-from bench.systems import free_ports
 
 PRODUCED = (
     "% Sending 300000 messages of size 100 bytes\n"
@@ -127,10 +126,3 @@ def test_the_machine_is_described(tmp_path: Path) -> None:
     mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     # inside a chroot the root is no mount, and its file system has no name
     assert (found["data on"] == "?") == (not any(tmp_path.is_relative_to(point) for point in mounted))
-
-
-def test_free_ports_stay_in_their_range() -> None:
-    first = free_ports(1, None)[0]
-    assert free_ports(1, range(first, first + 1)) == [first]
-    with pytest.raises(PeerError):
-        free_ports(2, range(first, first + 1))

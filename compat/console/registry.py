@@ -20,7 +20,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.console.site import SECONDS, until
-from tests.console_pages.running import free_port
+
+from testkit.ports import free_port
 
 VERSION = "3.0.9"
 CACHE = Path(os.environ.get("BARNABAS_COMPAT_CACHE") or Path.home() / ".cache" / "barnabas-compat").resolve()

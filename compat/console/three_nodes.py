@@ -14,12 +14,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from testkit.ports import free_port
+
 COMPAT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(COMPAT / "peers"), str(COMPAT / "tools")]
 
 import apache_kafka
 import secure
-from tests.console_pages.running import free_port
 
 NODES = (1, 2, 3)
 USER, PASSWORD = "admin", "a-password"

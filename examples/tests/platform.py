@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,15 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from testkit.ports import free_ports
+
 PATIENCE = 90.0
 QUANT = (sys.executable, "-m", "barnabas_quant")
-
-
-def free_ports(count: int) -> list[int]:
-    """Give ports that nothing listens on."""
-    with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(one.getsockname()[1]) for one in held]
 
 
 def eventually(condition: Callable[[], Any], what: str) -> Any:

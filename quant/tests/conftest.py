@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 
@@ -20,6 +18,7 @@ import pytest
 from barnabas_quant.exchange.simulator import MINUTE
 from barnabas_quant.feeds import Simulator
 from barnabas_quant.feeds.recording import write_capture
+from testkit.ports import free_port
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "binance"
 START = 1_700_000_040_000
@@ -115,15 +114,7 @@ def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> None
         time.sleep(0.01)
 
 
-def free_ports(count: int) -> list[int]:
-    """Give ports that nothing listens on, no two the same."""
-    with ExitStack() as stack:
-        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(one.getsockname()[1]) for one in held]
-
-
 @pytest.fixture
 def unused_port() -> int:
     """Give a port that nothing listens on."""
-    (port,) = free_ports(1)
-    return port
+    return free_port()

@@ -32,8 +32,9 @@ from barnabas_quant.feeds import BinanceDecoder, Capture, Frame, Instrument, Sim
 from barnabas_quant.feeds.recording import write_capture
 from barnabas_quant.model import Gap, Kline, OrderBook, Record, Tick, Trade
 from barnabas_quant.model.money import total_units
+from testkit.ports import free_ports
 
-from .conftest import PATIENCE, eventually, free_ports
+from .conftest import PATIENCE, eventually
 
 Streams = dict[str, dict[type[Record], list[Any]]]
 """What was played, by symbol and type of record."""

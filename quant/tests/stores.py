@@ -12,7 +12,7 @@ from types import TracebackType
 import httpx
 import pytest
 
-from .conftest import free_ports
+from testkit.ports import free_ports
 
 
 class _Store:

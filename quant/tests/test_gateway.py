@@ -30,8 +30,9 @@ from barnabas_quant.model import Record, Trade
 from barnabas_quant.service import Context, Status
 from barnabas_quant.services.gateway import GatewayService
 from barnabas_quant.settings import Gateway, Settings
+from testkit.ports import free_ports
 
-from .conftest import eventually, free_ports
+from .conftest import eventually
 from .stores import ClickHouse, Valkey
 from .test_cache_service import book, kline, tick
 

@@ -11,8 +11,9 @@ import pytest
 from barnabas_quant.feeds import BITCOIN_AND_OTHERS, Simulator
 from barnabas_quant.feeds.recording import write_capture
 from barnabas_quant.model import Gap, Kline, Trade
+from testkit.ports import free_ports
 
-from .conftest import START, eventually, free_ports
+from .conftest import START, eventually
 from .road import Road, played_frames, road, running_road
 from .test_live_parts import broker_process
 

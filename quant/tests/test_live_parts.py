@@ -25,8 +25,8 @@ from barnabas_quant.feeds.live.places import read_places
 from barnabas_quant.feeds.live.rest import Rest, RestError
 from barnabas_quant.feeds.live.symbol import Places
 from barnabas_quant.model import Kline, OrderBook, Record, Tick, Trade
+from testkit.ports import free_ports
 
-from .conftest import free_ports
 from .road import Process
 
 # -------------------------------------------------------------------- pace

@@ -27,8 +27,9 @@ from barnabas_quant.feeds.recording import write_capture
 from barnabas_quant.history import ClickHouse as Client
 from barnabas_quant.history.rows import TABLES
 from barnabas_quant.model import Trade
+from testkit.ports import free_ports
 
-from .conftest import START, eventually, free_ports
+from .conftest import START, eventually
 from .road import Process, Road, fetches, played_frames
 from .test_history import assert_equal, records_of
 

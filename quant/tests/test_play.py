@@ -13,8 +13,9 @@ import pytest
 
 from barnabas_quant.endpoints import read_endpoints
 from barnabas_quant.processes import started
+from testkit.ports import free_ports
 
-from .conftest import Run, eventually, finish, free_ports, playing
+from .conftest import Run, eventually, finish, playing
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("barnabas") is None, reason="no broker to start: the package barnabas is not installed"

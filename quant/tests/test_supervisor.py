@@ -27,8 +27,9 @@ from barnabas_quant.settings import Quotes, Settings, Venue
 from barnabas_quant.status import ProcessStatus, read_status
 from barnabas_quant.stores import embedded_stores, log_of
 from barnabas_quant.supervisor import Managed, Restarts, Supervisor
+from testkit.ports import free_ports
 
-from .conftest import eventually, free_ports
+from .conftest import eventually
 
 PATIENCE = 60.0
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ..test_serve import free_ports, refused, serve
+from testkit.ports import free_ports
+
+from ..test_serve import refused, serve
 from .site import until
 
 

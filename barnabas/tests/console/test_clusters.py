@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from ..test_serve import free_ports, serve
+from testkit.ports import free_ports
+
+from ..test_serve import serve
 from .site import Console, until
 
 

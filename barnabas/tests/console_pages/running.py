@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,14 +14,9 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
+from testkit.ports import free_port
+
 _START_S = 30.0
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 class Console:

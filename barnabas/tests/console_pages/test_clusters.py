@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from barnabas.embedded import Broker
+from testkit.ports import free_port
 
-from .running import Console, free_port
+from .running import Console
 
 pytestmark = pytest.mark.pages
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO
+
+from testkit.ports import free_ports
 
 from . import namespace
 
@@ -119,15 +119,6 @@ class Program:
                 self._process.kill()
                 self._process.wait()
         self._reader.join(PATIENCE)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return free ports of the loopback; all are held until the last is found, so that they differ."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
 
 
 class Arena:

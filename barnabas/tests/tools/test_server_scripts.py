@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 from barnabas.cli import main
 from barnabas.tools.main import run
 from barnabas.tools.scripts.server_stop import _is_broker
+from testkit.ports import free_port
 
 NODE = 1 << 30  # an id that no other broker of this machine has
 
@@ -55,10 +55,10 @@ def test_a_home_starts_and_stops_a_broker(tmp_path: Path, capfd: pytest.CaptureF
     home = tmp_path / "a home"
     assert main(["home", str(home)]) == 0
     config = home / "config" / "server.properties"
-    port = _free_port()
+    port = free_port()
     text = config.read_text()
     for old, new in (
-        (":9092", f":{port}"), (":9093", f":{_free_port()}"), ("node.id=1", f"node.id={NODE}"),
+        (":9092", f":{port}"), (":9093", f":{free_port()}"), ("node.id=1", f"node.id={NODE}"),
         ("/tmp/kraft-combined-logs", str(tmp_path / "data")),
     ):
         text = text.replace(old, new)
@@ -84,10 +84,3 @@ def _until(path: Path, text: str) -> None:
     while not (path.exists() and text in path.read_text()):
         assert time.monotonic() < end, path.read_text() if path.exists() else "nothing was written"
         time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

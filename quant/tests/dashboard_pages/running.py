@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+
+from testkit.ports import free_ports
 
 PATIENCE = 90.0
 WAIT_MS = 30_000
@@ -79,9 +80,7 @@ class Platform:
         self._folder = folder
         self._closed = closed
         self.data = folder / "data"
-        with contextlib.ExitStack() as stack:
-            held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(5)]
-            kafka, redis, clickhouse, exchange, gateway = (int(one.getsockname()[1]) for one in held)
+        kafka, redis, clickhouse, exchange, gateway = free_ports(5)
         self.url = f"http://127.0.0.1:{gateway}"
         self._redis = f"redis://127.0.0.1:{redis}/0"
         self._settings = (

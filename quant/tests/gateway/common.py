@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 
 from barnabas_quant.bus import partition_counts, read_records
+from testkit.ports import free_ports
 
-from ..conftest import PATIENCE, eventually, free_ports
+from ..conftest import PATIENCE, eventually
 
 NOWHERE = "http://127.0.0.1:1/default"
 PASSWORD = "correct horse battery"

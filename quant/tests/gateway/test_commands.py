@@ -7,8 +7,7 @@ import time
 
 from barnabas_quant.gateway.commands import Commands
 from barnabas_quant.trading.events import Decision, Switch
-
-from ..conftest import free_ports
+from testkit.ports import free_ports
 
 
 def test_who_waits_for_kafka_holds_nobody_else_up() -> None:

@@ -1,0 +1,1 @@
+"""What the tests of both distributions, the examples and the benchmarks share."""

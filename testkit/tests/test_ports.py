@@ -1,0 +1,44 @@
+"""Ports that tests are given."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from testkit import ports
+from testkit.ports import free_port, free_ports
+
+SYSTEM = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+def test_they_differ_and_nothing_listens_there() -> None:
+    found = free_ports(50)
+    assert len(set(found)) == 50
+    for port in found:
+        with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+            pass
+    assert free_port() not in found
+
+
+@pytest.mark.skipif(not SYSTEM.exists(), reason="the system does not say which ports it gives to connections")
+def test_the_system_gives_them_to_no_connection() -> None:
+    assert max(free_ports(50)) < int(SYSTEM.read_text().split()[0])
+
+
+def test_no_two_workers_have_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[int] = set()
+    for name in ("", "gw0", "gw1", "gw14"):
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", name)
+        own = ports._ports_of_this_worker()
+        assert len(own) > 1000 and not seen & set(own)
+        seen |= set(own)
+
+
+def test_one_that_is_taken_is_passed_over() -> None:
+    first, second = free_ports(2)
+    with socket.create_server(("127.0.0.1", first)):
+        assert free_ports(1, (first, second)) == [second]
+        with pytest.raises(OSError, match="no 2 free ports"):
+            free_ports(2, (first, second))
