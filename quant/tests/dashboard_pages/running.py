@@ -153,6 +153,9 @@ class Platform:
         raise AssertionError("no gateway runs")
 
     def _prices(self) -> bool:
+        books = ("binance", "BTCUSDT"), ("binance", "ETHUSDT"), ("okx", "BTC-USDT")
+        if not all(self.ask(f"orderbook/{symbol}?exchange={exchange}&depth=1") for exchange, symbol in books):
+            return False  # a browser complains of a book that is not there yet
         bars = self.ask("klines/BTCUSDT?limit=5")
         if self._closed:
             return bool(bars and bars["klines"])
