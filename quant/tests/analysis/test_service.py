@@ -127,10 +127,10 @@ class Topic:
         return [bar for bar in self.records() if bar.closed and interval in (None, bar.interval)]
 
 
-def market(exchange: str, seed: int, minutes: int) -> list[list[Trade]]:
-    """Make trades of some symbols, in a list for each minute; the last one is long after all others."""
+def market(exchange: str, seed: int, minutes: int, count: int = 6) -> list[list[Trade]]:
+    """Make trades of `count` symbols, in a list for each minute; the last one is long after all others."""
     rng = random.Random(seed)
-    symbols = [f"S{n}" for n in range(6)]
+    symbols = [f"S{n}" for n in range(count)]
     ids = dict.fromkeys(symbols, 0)
     prices = dict.fromkeys(symbols, 10_000)
     start = 1_700_000_100
@@ -246,7 +246,7 @@ def check_readings(closed: Sequence[Kline], readings: Sequence[Reading]) -> None
 def test_partitions_change_hands(bootstrap: str, runner: Start, tmp_path: Path, seed: int) -> None:
     """A second member takes half of the partitions over and gives them back; bars go on without a break."""
     exchange = f"venue{seed}"
-    stream = market(exchange, seed, minutes=3)
+    stream = market(exchange, seed, minutes=3, count=40)  # so many that each member has some
     ensure_topics(bootstrap)
     producer = RecordProducer(bootstrap)
     one = runner("Analysis", "analysis", 60, f"analysis-{uuid.uuid4().hex[:8]}")
