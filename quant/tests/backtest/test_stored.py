@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 
 from barnabas_quant.backtest.sources import SourceError, Wanted, nothing_found, read
@@ -30,10 +31,13 @@ TOPIC_ID = b"00000000-0000-0000-0000-00000000002a"
 KEYS = ("binance:BTCUSDT", "binance:ETHUSDT")
 
 
-def klines() -> Iterator[Kline]:
-    for n in range(30):
-        for symbol in ("BTCUSDT", "ETHUSDT"):
-            for source in ("computed", "venue"):
+BEFORE = 40  # minutes for which there are candles of the venue alone
+
+
+def klines(symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT"), since: int = 0) -> Iterator[Kline]:
+    for n in range(since, 30):
+        for symbol in symbols:
+            for source in ("computed", "venue") if n >= 0 else ("venue",):
                 for closed in (False, True):
                     yield Kline(
                         exchange="binance", symbol=symbol, interval="1m", open_time=BEGIN + n * MINUTE,
@@ -109,6 +113,31 @@ def test_bars_before_a_time(stored: tuple[Client, dict[tuple[str, int], list[Rec
     assert len([event for event in found if event.time >= since]) == 11 * 2
 
 
+def test_candles_of_the_venue_stand_before_the_first_computed_bar(tmp_path: Path) -> None:
+    fetched = [kline for kline in klines(("SOLUSDT",), -BEFORE) if kline.closed]
+    alone = [kline for kline in klines(("XRPUSDT",)) if kline.closed and kline.source == "venue"]
+    month = msgspec.structs.replace(fetched[0], interval="1M")
+    with ClickHouse(tmp_path) as running:
+        client = Client(running.url, 30)
+        migrate(client)
+        lines = []
+        for offset, kline in enumerate([*fetched, *fetched[:3], month, *alone]):  # three that the venue told twice
+            lines.append(line(table_and_cells(Kline.topic, encode(kline))[1], TOPIC_ID, 0, offset, 5))
+        client.insert(INTO["market_klines"], b"".join(lines), "TabSeparated")
+        for page in (7, 50_000):
+            wanted = Wanted(instruments=("binance:SOLUSDT",), kinds=frozenset((Bar,)))
+            bars = list(read([Stored(client, page)], wanted))
+            assert [bar.time for bar in bars] == [BEGIN + (n + 1) * MINUTE for n in range(-BEFORE, 30)]
+            wanted = Wanted(instruments=("binance:XRPUSDT",), kinds=frozenset((Bar,)), interval="1m")
+            assert len(list(read([Stored(client, page)], wanted))) == 30
+        source = Stored(client)
+        since = BEGIN + 2 * MINUTE
+        wanted = Wanted(instruments=("binance:SOLUSDT",), kinds=frozenset((Bar,)), since=since)
+        assert source.before(wanted, 10) == since - 10 * MINUTE
+        assert any("binance:SOLUSDT 1m bars: 70" in held for held in source.holds())
+        client.close()
+
+
 def test_the_command_reads_them(
     stored: tuple[Client, dict[tuple[str, int], list[Record]]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,7 +159,7 @@ def test_what_there_is_is_said(stored: tuple[Client, dict[tuple[str, int], list[
     wanted = Wanted(instruments=("binance:XRPUSDT",), kinds=frozenset((Bar,)))
     assert list(read([source], wanted)) == []
     said = str(nothing_found([source], wanted))
-    assert "binance:BTCUSDT 1m bars: 3" in said
+    assert "binance:BTCUSDT 1m bars: 30," in said
     trades = {record.symbol for (topic, _), held in places.items() if topic == Trade.topic for record in held}
     assert all(f"binance:{symbol} trades" in said for symbol in trades)
     assert "binance:BTCUSDT quotes" in said

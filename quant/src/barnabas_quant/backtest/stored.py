@@ -1,14 +1,16 @@
 """Histories in ClickHouse: ticks as quotes, trades as prints, computed klines as bars, books as depth.
 
 Each table is read a page at a time by its own sorting key, an instrument a stream; the streams are merged by time,
-topic, partition and offset. A row that a writer left twice is read once. Shares' prices are in
-no table, their bars are.
+topic, partition and offset. A row that a writer left twice is read once. Strategies live on computed bars; for the time
+before the first one of these, when nobody listened, the venue's own stand, as a feed fetched them. Shares' prices are
+in no table, their bars are.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -77,17 +79,17 @@ class _Time(msgspec.Struct):
 
 _R = TypeVar("_R", bound=_Row)
 
+_BAR = "closed AND (source = 'computed' OR timestamp < fromUnixTimestamp64Micro({computed:Int64}, 'UTC'))"
+
 _HELD = {
-    "bars": "SELECT concat(exchange, ':', symbol, ' ', interval, ' bars') AS name, {counts} FROM market_klines "
-    "WHERE closed AND source = 'computed' GROUP BY name ORDER BY name",
-    "trades": "SELECT concat(exchange, ':', symbol, ' trades') AS name, {counts} FROM market_trades "
+    "bars": "SELECT concat(exchange, ':', symbol, ' ', interval, ' bars') AS name, uniqExact(open_time) AS count, "
+    "{times} FROM market_klines WHERE closed GROUP BY name ORDER BY name",
+    "trades": "SELECT concat(exchange, ':', symbol, ' trades') AS name, count() AS count, {times} FROM market_trades "
     "GROUP BY name ORDER BY name",
-    "quotes": "SELECT concat(exchange, ':', symbol, ' quotes') AS name, {counts} FROM market_ticks "
+    "quotes": "SELECT concat(exchange, ':', symbol, ' quotes') AS name, count() AS count, {times} FROM market_ticks "
     "WHERE kind = 'quote' GROUP BY name ORDER BY name",
 }
-_COUNTS = (
-    "count() AS count, toUnixTimestamp64Micro(min(timestamp)) AS first, toUnixTimestamp64Micro(max(timestamp)) AS last"
-)
+_TIMES = "toUnixTimestamp64Micro(min(timestamp)) AS first, toUnixTimestamp64Micro(max(timestamp)) AS last"
 
 
 class Stored:
@@ -119,7 +121,7 @@ class Stored:
     def holds(self) -> list[str]:
         found: dict[str, tuple[int, int, int]] = {}
         for query in _HELD.values():
-            for row in self._client.rows(query.replace("{counts}", _COUNTS), _Held):
+            for row in self._client.rows(query.replace("{times}", _TIMES), _Held):
                 found[row.name] = (row.count, row.first, row.last)
         return described(found)
 
@@ -130,14 +132,26 @@ class Stored:
         for key in wanted.instruments:
             exchange, _, symbol = key.partition(":")
             rows = self._client.rows(
-                "SELECT close_time + 1000 AS time FROM market_klines WHERE exchange = {exchange:String} AND symbol = "
-                "{symbol:String} AND interval = {interval:String} AND closed AND source = 'computed' AND close_time + "
-                "1000 < {since:Int64} ORDER BY time DESC LIMIT {bars:UInt64}",
+                "SELECT DISTINCT close_time + 1000 AS time FROM market_klines WHERE exchange = {exchange:String} AND "
+                f"symbol = {{symbol:String}} AND interval = {{interval:String}} AND {_BAR} AND close_time + 1000 < "
+                "{since:Int64} ORDER BY time DESC LIMIT {bars:UInt64}",
                 _Time, exchange=exchange, symbol=symbol, interval=interval.name, since=wanted.since, bars=bars,
+                computed=self._computed_since(key, interval),
             )  # fmt: skip
             if rows:
                 earliest = min(earliest, rows[-1].time)
         return earliest
+
+    def _computed_since(self, key: str, interval: Interval) -> int:
+        """Give the beginning of an instrument's first computed bar; where there is none a time that never comes."""
+        exchange, _, symbol = key.partition(":")
+        rows = self._client.rows(
+            "SELECT toUnixTimestamp64Micro(timestamp) AS time FROM market_klines WHERE exchange = {exchange:String} "
+            "AND symbol = {symbol:String} AND interval = {interval:String} AND closed AND source = 'computed' "
+            "ORDER BY timestamp LIMIT 1",
+            _Time, exchange=exchange, symbol=symbol, interval=interval.name,
+        )  # fmt: skip
+        return rows[0].time if rows else _late(FOREVER)
 
     def _interval(self, wanted: Wanted) -> Interval:
         if wanted.interval is not None:
@@ -145,19 +159,20 @@ class Stored:
                 return Interval.parse(wanted.interval)
             except ValueError as error:
                 raise SourceError(str(error)) from error
-        names = {
-            row.name
-            for key in wanted.instruments
+        found: dict[str, Interval] = {}
+        for key in wanted.instruments:
+            exchange, _, symbol = key.partition(":")
             for row in self._client.rows(
                 "SELECT DISTINCT interval AS name FROM market_klines WHERE exchange = {exchange:String} AND symbol = "
-                "{symbol:String} AND closed AND source = 'computed'",
-                _Name, exchange=key.partition(":")[0], symbol=key.partition(":")[2],
-            )
-        }  # fmt: skip
-        if len(names) > 1:
-            found = ", ".join(sorted(names, key=lambda name: Interval.parse(name).length))
-            raise SourceError(f"bars of which length? give --interval, one of {found}")
-        return Interval.parse(names.pop()) if names else Interval.parse("1m")
+                "{symbol:String} AND closed",
+                _Name, exchange=exchange, symbol=symbol,
+            ):  # fmt: skip
+                with suppress(ValueError):  # a venue has months
+                    found[row.name] = Interval.parse(row.name)
+        if len(found) > 1:
+            names = ", ".join(sorted(found, key=lambda name: found[name].length))
+            raise SourceError(f"bars of which length? give --interval, one of {names}")
+        return next(iter(found.values()), Interval.parse("1m"))
 
     def _rows(
         self, key: str, table: str, columns: str, kind: type[_R], since: int, until: int, only: str = "", **more: Any
@@ -193,13 +208,18 @@ class Stored:
 
     def _bars(self, number: int, key: str, wanted: Wanted, interval: Interval) -> Iterator[_Placed]:
         columns = "close_time, open, high, low, close, volume"
+        computed = self._computed_since(key, interval)
         since = max(0, wanted.since - interval.length)  # a bar is found by its beginning and counts by its end
         rows = self._rows(
             key, "market_klines", columns, _BarRow, since, _late(wanted.until),
-            "AND interval = {interval:String} AND closed AND source = 'computed'", interval=interval.name,
+            f"AND interval = {{interval:String}} AND {_BAR}", interval=interval.name, computed=computed,
         )  # fmt: skip
+        told = -1
         for row in rows:
             end = row.close_time + 1000
+            if row.time < computed and end <= told:  # a venue may tell of a bar's end twice
+                continue
+            told = end
             if wanted.since <= end < wanted.until:
                 event = Bar(
                     key, end, row.time, interval.name, units(row.open), units(row.high), units(row.low),
