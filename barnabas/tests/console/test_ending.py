@@ -17,7 +17,7 @@ from ..test_serve import serve
 from .site import Console
 
 Topic = Callable[..., str]
-SECONDS = 2.0
+SECONDS = 15.0  # it takes two at rest; who is held by a view or a thread is so for more than thirty
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -32,7 +32,7 @@ def test_it_ends_under_a_live_view(broker: Broker, topic: Topic, tmp_path: Path,
         begun = time.monotonic()
         console.process.send_signal(number)
         assert console.process.wait(30) == 0
-        assert time.monotonic() - begun < SECONDS + 1  # and one for a machine that is busy
+        assert time.monotonic() - begun < SECONDS
     assert said.read_text() == ""
 
 
@@ -49,4 +49,4 @@ def test_it_ends_while_a_broker_keeps_it_waiting(tmp_path: Path) -> None:
             begun = time.monotonic()
             console.process.send_signal(signal.SIGTERM)
             assert console.process.wait(30) == 0
-            assert time.monotonic() - begun < SECONDS + 1
+            assert time.monotonic() - begun < SECONDS

@@ -133,14 +133,14 @@ def test_coordinators_that_are_away_do_not_hold_a_summary(
     names = [*(f"away-{n}" for n in range(8)), "still-there"]
     for name in names:
         commit(broker, name, filled, {0: 3})
-    monkeypatch.setattr(groups, "PATIENCE", 0.8, raising=False)
+    monkeypatch.setattr(groups, "PATIENCE", 1.9)  # one of those that are away takes two, all of them sixteen
     with without_coordinators(broker.bootstrap, "away") as bootstrap:
-        settings = Settings({"default.api.timeout.ms": "500"}, bootstrap)
+        settings = Settings({"default.api.timeout.ms": "2000"}, bootstrap)
         with Cluster(settings, told=lambda text: None) as cluster:
             begun = time.monotonic()
             found = groups.summaries(cluster, names)
             took = time.monotonic() - begun
-    assert took < 2.5
+    assert took < 10
     assert list(found) == names
     assert (found["still-there"].lag, found["still-there"].error) == ("7", None)
     assert all("coordinator is not available" in str(found[name].error) for name in names[:8])

@@ -324,7 +324,7 @@ def content(kind: str, data: str = "") -> dict[str, str]:
 
 
 def test_records_are_written_as_they_are(console: Console, topic: Topic) -> None:
-    name = topic(2)
+    name = topic(2, retention_ms="-1")  # a time is of 2023
     path = f"/clusters/local/topics/{name}/messages"
     done = console.post(path, {
         "partition": 1, "key": content("hex", "ff00"), "value": content("base64", "AAEC"), "timestamp": "1700000000123",

@@ -20,6 +20,7 @@ CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
 AXE = Path(__file__).parents[3] / "web/node_modules/axe-core/axe.min.js"
+WAIT_MS = 15_000
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,7 @@ def browser() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("there is no chromium on this machine")
+    sync_api.expect.set_options(timeout=WAIT_MS)  # what is set for a context does not reach it
     with sync_api.sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
@@ -76,7 +78,7 @@ def page(browser: Any, watched: Watched, beside: contextlib.ExitStack) -> Iterat
     """Give a page of its own; the test fails where the browser's console has an error in the end."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     page.on("console", lambda message: watched.errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: watched.errors.append(f"uncaught: {error}"))

@@ -19,6 +19,7 @@ from barnabas.cli import main
 from barnabas.embedded import Broker
 from barnabas.tools import probing
 from barnabas.tools.doctor_advice import name_advice, port_advice, tls_advice
+from testkit.ports import free_port
 
 from .peers import Authority, Handler, SaslBroker, serving, tls_in_front
 from .test_security import PLAIN
@@ -98,8 +99,7 @@ def test_addresses_that_are_none(examine: Examine, address: str, step: str, text
 
 
 def test_a_closed_port(examine: Examine) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     seen = examine(f"127.0.0.1:{port}")
     assert seen.wrong[0][:2] == ("port", f"port {port} does not answer (127.0.0.1: refused)")
     assert f"Nothing listens on port {port} of this machine" in seen.wrong[0][2]
@@ -187,8 +187,7 @@ def test_silence(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def advertising(address: str, folder: Path) -> Iterator[str]:
     """Run a broker that advertises an address; yield the one on which it listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "barnabas", "serve", "--data", str(folder / "data"),
          "--override", f"listeners=PLAINTEXT://127.0.0.1:{port}",

@@ -100,7 +100,7 @@ def test_ping_while_a_query_is_long_and_its_client_goes_away(clickhouse: Server)
     eventually(lambda: queries(clickhouse, "SELECT count() FROM numbers") == 1)
     begun = time.monotonic()
     assert clickhouse.client.get("/ping").text == "Ok.\n"
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10  # the query has every core, for many minutes
     client.close()
     eventually(lambda: queries(clickhouse, "SELECT count() FROM numbers") == 0)
 

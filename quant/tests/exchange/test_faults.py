@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,15 @@ def rest_of(client: ClientConnection, seconds: float = 0.3) -> list[Any]:
             return read
 
 
+def all_of(client: ClientConnection, count: int) -> list[Any]:
+    """Read so many messages, however long they take to come, and what comes beyond them."""
+    read: list[Any] = []
+    with suppress(TimeoutError):
+        while len(read) < count:
+            read.append(client.recv(timeout=PATIENCE))
+    return read + rest_of(client)
+
+
 def spans(messages: list[Any]) -> list[list[int]]:
     return [[m["U"], m["u"]] if "U" in m else [m["u"], m["u"]] for m in messages]
 
@@ -59,7 +68,7 @@ def test_skipped_frames_leave_exactly_the_gap_that_the_log_tells(waiting: Runnin
         order = waiting.order("skip", stream=DEPTH, frames=3)
         assert (order["fault"], order["done"], order["places"]) == ("skip", False, [])
         played(waiting)
-        received = spans([json.loads(m) for m in rest_of(client)])
+        received = spans([json.loads(m) for m in all_of(client, len(made(waiting, DEPTH)) - 3)])
     entry = waiting.entry(order)
     assert entry["done"]
     skipped = [[place["first"], place["last"]] for place in entry["places"]]
@@ -73,7 +82,8 @@ def test_a_pattern_names_many_streams_and_the_venue(waiting: Running) -> None:
         order = waiting.order("skip", stream="binance:btcusdt@*", frames=40)
         waiting.order("skip", stream="okx:*", frames=1)
         played(waiting)
-        received = [json.loads(m) for m in rest_of(client)]
+        count = len(made(waiting, DEPTH)) + len(made(waiting, QUOTES))
+        received = [json.loads(m) for m in all_of(client, count - 40)]
     places = waiting.entry(order)["places"]
     assert len(places) == 40
     for stream in (DEPTH, QUOTES):
@@ -88,8 +98,8 @@ def test_garbage_comes_beside_or_instead_of_a_true_frame(waiting: Running) -> No
             waiting.order("garbage", stream=QUOTES, kind=kind, frames=1, instead=instead) for kind, instead in ways
         ]
         played(waiting)
-        received = rest_of(client)
-    ids = made(waiting, QUOTES)
+        ids = made(waiting, QUOTES)
+        received = all_of(client, len(ids) + len(KINDS))  # a kind's second one comes instead of a frame
     for (kind, instead), order, (first, last) in zip(ways, orders, ids, strict=False):
         (place,) = waiting.entry(order)["places"]
         assert (place["first"], place["last"]) == (first, last)
@@ -132,7 +142,7 @@ def test_a_clock_in_the_future(waiting: Running) -> None:
     with waiting.connect("/ws/btcusdt@trade") as client:
         waiting.order("garbage", stream="btcusdt@trade", kind="future_clock")
         played(waiting)
-        wrong, true = (json.loads(m) for m in rest_of(client)[:2])
+        wrong, true = message(client), message(client)
     assert wrong["T"] - true["T"] == wrong["E"] - true["E"] > 300 * 86_400_000
     assert wrong["t"] == true["t"]
 
@@ -142,8 +152,8 @@ def test_duplicates_and_frames_out_of_order(waiting: Running) -> None:
         twice = waiting.order("garbage", stream=DEPTH, kind="duplicate", frames=2)
         late = waiting.order("garbage", stream=QUOTES, kind="out_of_order", frames=1)
         played(waiting)
-        received = [json.loads(m) for m in rest_of(client)]
-    depth, quotes = made(waiting, DEPTH), made(waiting, QUOTES)
+        depth, quotes = made(waiting, DEPTH), made(waiting, QUOTES)
+        received = [json.loads(m) for m in all_of(client, len(depth) + 2 + len(quotes))]
     assert spans([m["data"] for m in received if m["stream"] == DEPTH]) == [
         depth[0], depth[0], depth[1], depth[1], *depth[2:],
     ]  # fmt: skip
@@ -161,7 +171,7 @@ def test_freeze_and_thaw(waiting: Running, lose: bool) -> None:
         assert rest_of(client, 0.1) == []
         assert waiting.control()["held"] == (0 if lose else len(made(waiting, DEPTH)))
         waiting.order("thaw")
-        received = spans([json.loads(m) for m in rest_of(client)])
+        received = spans([json.loads(m) for m in all_of(client, 0 if lose else len(made(waiting, DEPTH)))])
     entry = waiting.entry(order)
     assert entry["done"]
     lost = [[place["first"], place["last"]] for place in entry["places"]]
@@ -189,7 +199,9 @@ def test_delay_holds_everything_back_in_order(start: Start, capture: Path) -> No
         assert running.get("/api/v3/ping").status_code == 200
         assert 0.4 <= time.monotonic() - begun < 10
         running.order("delay", seconds=0)
-        received += [json.loads(m) for m in rest_of(client, 0.5)]
+        eventually(lambda: running.control()["play"]["state"] == "played")
+        count = len(made(running, DEPTH)) + len(made(running, QUOTES))
+        received += [json.loads(m) for m in all_of(client, count - 1)]
     for stream in (DEPTH, QUOTES):
         assert spans([m["data"] for m in received if m["stream"] == stream]) == made(running, stream)
 
@@ -214,7 +226,8 @@ def test_drops(waiting: Running) -> None:
                 client.recv(timeout=PATIENCE)
             frame = closed.value.rcvd
             assert (None if frame is None else frame.code) == (1012 if how == "close" else None)
-        assert spans([json.loads(m) for m in rest_of(clients[-1])]) == made(waiting, DEPTH)
+        everything = made(waiting, DEPTH)
+        assert spans([json.loads(m) for m in all_of(clients[-1], len(everything))]) == everything
 
 
 def test_the_log_says_where_a_connection_was_dropped(start: Start, capture: Path) -> None:
@@ -279,7 +292,8 @@ def test_clear_ends_everything_in_force(waiting: Running) -> None:
     assert waiting.control()["in_force"] == []
     with waiting.connect(f"/ws/{DEPTH}") as client:
         played(waiting)
-        assert spans([json.loads(m) for m in rest_of(client)]) == made(waiting, DEPTH)
+        everything = made(waiting, DEPTH)
+        assert spans([json.loads(m) for m in all_of(client, len(everything))]) == everything
     assert waiting.get("/api/v3/ping").status_code == 200
 
 

@@ -44,8 +44,10 @@ def test_the_rate_is_kept_over_several_connections(start: Start) -> None:
     running = start("--rate", "4000", "--symbols", "2")
     with running.connect("/ws/btcusdt@trade") as one, running.connect("/ws/ethusdt@trade") as other:
         message(one), message(other)
-        before, begun = running.control()["play"]["frames"], time.monotonic()
-        while time.monotonic() - begun < 1.0:
+        # Of what it could not send while it had no processor the exchange makes good one second: a third of this time.
+        begun = time.monotonic()
+        before = running.control()["play"]["frames"]
+        while time.monotonic() - begun < 3.0:
             message(one), message(other)
         after, took = running.control()["play"]["frames"], time.monotonic() - begun
     assert 0.5 < (after - before) / took / 4000 < 1.5

@@ -239,8 +239,6 @@ def test_how_the_pipeline_is(platform: Everything) -> None:
     process = ProcessStatus(
         name="trading", state="running", records=5, rate=2.5, lag=3, errors=0, restarts=1, note="",
     )  # fmt: skip
-    run_folder(platform.gateway.data).mkdir(parents=True, exist_ok=True)
-    write_status(platform.gateway.data, PlatformStatus(at=time.time(), processes=[process]))
     kept = platform.owner.get("pipeline").json()["dead_letters"]["kept"]
     tell(platform.kafka, "market_data.dead_letters", b"x", b"y")
     now = time.time_ns() // 1000
@@ -253,6 +251,8 @@ def test_how_the_pipeline_is(platform: Everything) -> None:
     eventually(lambda: bool(platform.owner.get("pipeline").json()["gaps"]))
     platform.market.quote("50000.00", "50000.10")
     eventually(lambda: bool(platform.owner.get("pipeline").json()["ticks"]))
+    run_folder(platform.gateway.data).mkdir(parents=True, exist_ok=True)
+    write_status(platform.gateway.data, PlatformStatus(at=time.time(), processes=[process]))  # it is fresh for 10 s
     told = platform.owner.get("pipeline").json()
     assert told["services"]["supported"] is True
     assert told["services"]["processes"] == [msgspec.to_builtins(process)]

@@ -330,16 +330,14 @@ def test_new_users_from_one_address_are_held_up(closed: GatewayProcess) -> None:
 def test_a_user_whom_nobody_knows_takes_as_long(closed: GatewayProcess) -> None:
     assert closed.client("192.0.2.43").register("slow").status_code == 201
 
-    def quickest(user: str, address: str) -> float:
-        client = closed.client(address)
-        spent = []
-        for _ in range(4):
+    clients = {"no.such.slow": closed.client("192.0.2.44"), "slow": closed.client("192.0.2.45")}
+    spent: dict[str, list[float]] = {user: [] for user in clients}
+    for _ in range(4):
+        for user, client in clients.items():  # in turn: what else the machine does holds up both
             begun = time.perf_counter()
             assert client.sign_in(user, "a wrong one").status_code == 401
-            spent.append(time.perf_counter() - begun)
-        return min(spent)
-
-    assert quickest("no.such.slow", "192.0.2.44") > quickest("slow", "192.0.2.45") / 3
+            spent[user].append(time.perf_counter() - begun)
+    assert min(spent["no.such.slow"]) > min(spent["slow"]) / 3
 
 
 def test_records_that_are_no_accounts_change_nothing(closed: GatewayProcess, kafka: str) -> None:
