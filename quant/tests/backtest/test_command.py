@@ -83,6 +83,7 @@ def test_memory_is_bounded(folder: Path) -> None:
     greedy = bounded("greedy.py", 300)  # of the 4 GB that it wants
     assert greedy.returncode == 1 and "GREEDY was stopped: MemoryError" in greedy.stdout
     assert bounded("MA_CROSS", 300).returncode == 0
+    write_bars(folder / "BTCUSDT.csv", 20_000)  # more than what the heap has left over from the imports
     nothing = bounded("MA_CROSS", 1)
     assert nothing.returncode == 1
     assert "barnabas-quant: it needs more memory than the 1 MiB that it may use" in nothing.stderr
