@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -202,13 +203,17 @@ class Road:
         found = defaultdict(list)
         for kline in self.records(Kline):
             if kline.source == "venue":
-                found[kline.symbol].append(kline)
-        for symbol, streams in played.items():
-            closed = [kline for kline in streams[Kline] if kline.closed]
-            rows = [kline for kline in found[symbol] if kline.closed]
-            assert [bar(kline) for kline in rows] == [bar(kline) for kline in closed], f"candles of {symbol}"
-            times = [(kline.open_time, kline.closed, kline.event_time) for kline in found[symbol]]
-            assert times == sorted(set(times)), f"candles of {symbol} twice or out of order"
+                found[kline.symbol, kline.interval].append(kline)
+        told = defaultdict(list)
+        for streams in played.values():
+            for kline in streams[Kline]:
+                told[kline.symbol, kline.interval].append(kline)
+        for series in found.keys() | told.keys():
+            rows = [bar(kline) for kline in found[series] if kline.closed]
+            assert rows == [bar(kline) for kline in told[series] if kline.closed], f"candles of {series}"
+            times = [(kline.open_time, kline.closed, kline.event_time) for kline in found[series]]
+            wrong = [(before, after) for before, after in pairwise(times) if before >= after]
+            assert not wrong, f"candles of {series} twice or out of order: {wrong}"
 
 
 def bar(kline: Kline) -> tuple[object, ...]:
