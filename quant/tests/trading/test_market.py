@@ -357,7 +357,8 @@ def test_price_limits_of_a_day() -> None:
     desk = Desk(SHARE, {"CNY": "100000"})
     desk.send(Session(SHARE, desk.time, u("10.05")))
     desk.print("10.5")
-    assert "limits" in desk.last(desk.place("BUY", "100", "11.07")).reason
+    reason = "price: outside of the day's limits, 9.05 to 11.06"
+    assert desk.last(desk.place("BUY", "100", "11.07")).reason == reason
     assert "limits" in desk.last(desk.place("BUY", "100", "9.04")).reason
     rests, market = desk.place("BUY", "100", "9.05"), desk.place("BUY", "100")
     desk.print("11.06")
@@ -399,13 +400,13 @@ def test_suspended_and_off_the_tick_and_too_small() -> None:
     desk.print("10")  # what a poller repeats
     assert desk.fills(before) == []
     coin = Desk(COIN)
-    assert "tick" in coin.last(coin.place("BUY", "1", "100.001")).reason
-    assert "notional" in coin.last(coin.place("BUY", "0.01", "100")).reason
+    assert coin.last(coin.place("BUY", "1", "100.001")).reason == "price: not a multiple of the tick, 0.01"
+    assert coin.last(coin.place("BUY", "0.01", "100")).reason == "notional: 1 USDT, at least 5 are needed"
 
 
 def test_most_of_an_order() -> None:
     desk = Desk("paper:Y", instruments=(msgspec.structs.replace(PLAIN, symbol="Y", most=ONE),))
-    assert "quantity" in desk.last(desk.place("BUY", "2", "1")).reason
+    assert desk.last(desk.place("BUY", "2", "1")).reason == "quantity: above 1"
 
 
 # Days

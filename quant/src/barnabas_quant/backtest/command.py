@@ -84,7 +84,8 @@ def show(result: Result, notes: Sequence[str], seconds: float, out: TextIO) -> N
             right = cells[half + row] if half + row < len(cells) else ""
             print(f"  {left}    {right}".rstrip(), file=out)
     for reason, count in result.reasons.most_common(5):
-        print(f"  {count:,} x came to nothing: {reason}", file=out)
+        which = " (the first)" if count > 1 else ""
+        print(f"  {count:,} x came to nothing: {result.firsts.get(reason, reason)}{which}", file=out)
     for failure in result.failures:
         print(f"  {failure.strategy} was stopped: {failure.reason}", file=out)
     for note in notes:

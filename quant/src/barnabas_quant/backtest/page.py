@@ -247,7 +247,10 @@ def _row(trade: Trade, offset: int) -> str:
 
 def _orders(result: Result) -> str:
     steps = ", ".join(f"{count:,} {step}" for step, count in result.orders.most_common())
-    reasons = _list(f"{count:,} × {reason}" for reason, count in result.reasons.most_common(20))
+    reasons = _list(
+        f"{count:,} × {result.firsts.get(reason, reason)}{' (the first)' if count > 1 else ''}"
+        for reason, count in result.reasons.most_common(20)
+    )
     return _section(
         "Signals and orders",
         f"<p>{result.signals:,} signals; of orders: {escape(steps or 'none')}</p>"

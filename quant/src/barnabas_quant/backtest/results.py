@@ -103,7 +103,9 @@ class Result(msgspec.Struct, kw_only=True):
     orders: Counter[str] = msgspec.field(default_factory=Counter)
     """What became of orders, by step."""
     reasons: Counter[str] = msgspec.field(default_factory=Counter)
-    """Why signals and orders came to nothing."""
+    """Why signals and orders came to nothing, without numbers."""
+    firsts: dict[str, str] = {}
+    """The first of each of these reasons, whole."""
     failures: list[Failure] = []
     offsets: dict[str, int] = {}
     """By currency: microseconds that its market's midnight is before UTC's."""
@@ -171,14 +173,19 @@ class Recorder:
         elif type(output) is OrderEvent:
             result.orders[output.step] += 1
             if output.step in ("reject", "cancel", "expire"):
-                result.reasons[_plain(output.reason)] += 1
+                self._nothing(output.reason)
         elif type(output) is Decision:
             if output.verdict == "rejected":
-                result.reasons[_plain(f"{output.rule}: {output.reason}")] += 1
+                self._nothing(f"{output.rule}: {output.reason}")
         elif type(output) is Signal:
             result.signals += 1
         elif type(output) is Failure:
             result.failures.append(output)
+
+    def _nothing(self, reason: str) -> None:
+        plain = _plain(reason)
+        self.result.reasons[plain] += 1
+        self.result.firsts.setdefault(plain, reason)
 
     def finish(self) -> Result:
         """Work out the figures as things stand. Raises QuantError where no event lay in its time."""

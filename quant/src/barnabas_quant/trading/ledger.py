@@ -13,6 +13,7 @@ import msgspec
 
 from barnabas_quant.errors import QuantError
 from barnabas_quant.model.money import ONE
+from barnabas_quant.trading.events import text
 from barnabas_quant.trading.instruments import Instrument, notional
 from barnabas_quant.trading.orders import Order
 
@@ -97,7 +98,7 @@ class Ledger:
     def transfer(self, currency: str, amount: int) -> str:
         """Pay in or out; give the reason where that is not there."""
         if amount < 0 and self.free(currency) + amount < 0:
-            return f"{currency}: only {max(0, self.free(currency))} units are free"
+            return f"{currency}: only {text(max(0, self.free(currency)))} are free"
         self.cash[currency] = self.cash.get(currency, 0) + amount
         return ""
 
@@ -150,13 +151,14 @@ class Ledger:
             if quantity > available:
                 position_held = self.position(instrument.key)
                 if quantity <= position_held.quantity - position_held.held:
-                    return f"bought today and not settled: {available} of {position_held.quantity} units can be sold"
-                return f"position: {max(0, available)} units can be sold"
+                    held = text(position_held.quantity)
+                    return f"bought today and not settled: {text(available)} of {held} can be sold"
+                return f"position: {text(max(0, available))} can be sold"
             self.position(instrument.key).held += quantity
             order.hold = quantity
             return ""
         if need > (free := max(0, self.free(instrument.currency))):  # what closes a position needs nothing
-            return f"balance: {need} units of {instrument.currency} needed, {free} free"
+            return f"balance: {text(need)} {instrument.currency} needed, {text(free)} free"
         self.held[instrument.currency] = self.held.get(instrument.currency, 0) + need
         order.hold = need
         return ""

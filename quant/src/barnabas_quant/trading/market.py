@@ -13,7 +13,7 @@ import msgspec
 
 from barnabas_quant.model.intervals import MINUTE
 from barnabas_quant.model.money import ONE
-from barnabas_quant.trading.events import Bar, Depth, Print, Quote, Session
+from barnabas_quant.trading.events import Bar, Depth, Print, Quote, Session, text
 from barnabas_quant.trading.instruments import Instrument, notional, share
 from barnabas_quant.trading.orders import Order
 
@@ -181,16 +181,16 @@ class Market:
             return "the market shows no price to follow"
         worth = notional(self.price_at_most(order), request.quantity)
         if 0 < worth < instrument.least and not request.reduce_only:
-            return f"notional: {worth} units, at least {instrument.least} are needed"
+            return f"notional: {text(worth)} {instrument.currency}, at least {text(instrument.least)} are needed"
         if instrument.most and request.quantity > instrument.most:
-            return f"quantity: above {instrument.most} units"
+            return f"quantity: above {text(instrument.most)}"
         for name, price in (("price", request.price), ("trigger", request.trigger)):
             if price is None:
                 continue
             if price % instrument.tick:
-                return f"{name}: not a multiple of the tick, {instrument.tick} units"
+                return f"{name}: not a multiple of the tick, {text(instrument.tick)}"
             if self.high_limit and not self.low_limit <= price <= self.high_limit:
-                return f"{name}: outside of the day's limits, {self.low_limit} to {self.high_limit} units"
+                return f"{name}: outside of the day's limits, {text(self.low_limit)} to {text(self.high_limit)}"
         return ""
 
     def price_at_most(self, order: Order) -> int:
