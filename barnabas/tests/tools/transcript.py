@@ -198,7 +198,8 @@ def produce(broker: str, topic: str, partition: str, count: str, time: str = "10
     """Write records, values 0, 1, ..., in one batch."""
     from confluent_kafka import Producer
 
-    producer = Producer({"bootstrap.servers": broker, "linger.ms": 100})
+    # It is sent when it is full, however long a busy machine takes to fill it.
+    producer = Producer({"bootstrap.servers": broker, "linger.ms": 60_000, "batch.num.messages": int(count)})
     for number in range(int(count)):
         producer.produce(topic, str(number).encode(), partition=int(partition), timestamp=int(time) + number)
     if producer.flush(20):
