@@ -282,7 +282,7 @@ def _schemas(options: argparse.Namespace) -> int:
         for path in write_schemas(options.folder):
             print(path)
     except OSError as error:
-        raise NotWritable(options.folder, error) from error
+        raise NotWritable.of(options.folder, error) from error
     return 0
 
 
@@ -395,7 +395,7 @@ def _simulate(options: argparse.Namespace) -> int:
     try:
         count = write_capture(options.file, frames)
     except OSError as error:
-        raise NotWritable(options.file, error) from error
+        raise NotWritable.of(options.file, error) from error
     print(f"{count} frames in {options.file}")
     return 0
 

@@ -130,7 +130,7 @@ def _lock(data: Path) -> FileIO:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "up.lock").open("ab+", buffering=0)
     except OSError as error:
-        raise NotWritable(data, error) from error
+        raise NotWritable.of(data, error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         lock.truncate(0)
@@ -142,5 +142,5 @@ def _lock(data: Path) -> FileIO:
         raise QuantError(f"{data} is in use by process {holder}; name another --data") from error
     except OSError as error:
         lock.close()
-        raise NotWritable(data, error) from error
+        raise NotWritable.of(data, error) from error
     return lock

@@ -40,9 +40,10 @@ class ServiceError(QuantError):
 class NotWritable(QuantError):
     """Say that a file or a folder does not take what is to be written."""
 
-    def __init__(self, path: Path, error: OSError) -> None:
-        """Take the file or the folder, and what the system says."""
-        super().__init__(f"cannot write to {path}: {error.strerror}")
+    @classmethod
+    def of(cls, path: Path, error: OSError) -> NotWritable:
+        """Name the file or the folder, and what the system says."""
+        return cls(f"cannot write to {path}: {error.strerror}")
 
 
 class StoreUnavailable(QuantError):

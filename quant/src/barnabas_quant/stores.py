@@ -74,7 +74,7 @@ def _valkey(settings: Settings) -> Store:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise NotWritable(folder, error) from error
+        raise NotWritable.of(folder, error) from error
     command = (
         str(get_binary_path()), "--bind", *_loopbacks(host), "--port", str(port), "--dir", str(folder),
         "--save", "", "--appendonly", "no",  # a cache: the topics fill it again

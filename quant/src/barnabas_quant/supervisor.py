@@ -203,7 +203,7 @@ class Supervisor:
             write_settings(self.settings, self._settings_file)
             (self._data / "services").mkdir(exist_ok=True)
         except OSError as error:
-            raise NotWritable(self._data, error) from error
+            raise NotWritable.of(self._data, error) from error
         for name in wanted:
             managed = self._add_service(name, name)
             managed.start(time.monotonic())

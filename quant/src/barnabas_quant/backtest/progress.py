@@ -63,7 +63,7 @@ class ProgressFile:
             fresh.write_bytes(msgspec.json.encode(held))
             fresh.replace(self._path)
         except OSError as error:
-            raise NotWritable(self._path, error) from error
+            raise NotWritable.of(self._path, error) from error
 
 
 def read_progress(path: Path) -> Progress | None:

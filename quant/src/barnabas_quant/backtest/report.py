@@ -57,7 +57,7 @@ def write_report(result: Result, folder: Path, notes: Sequence[str] = ()) -> Pat
         target = folder / "report.html"
         target.write_text(page(result, notes), encoding="utf-8")
     except OSError as error:
-        raise NotWritable(folder, error) from error
+        raise NotWritable.of(folder, error) from error
     return target
 
 

@@ -327,4 +327,4 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
     try:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(content)))
     except OSError as error:
-        raise NotWritable(path, error) from error
+        raise NotWritable.of(path, error) from error
