@@ -16,6 +16,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 _LOWEST = 10_000
+_USUAL = 32_768
+"""Where Linux begins, unless somebody has set it."""
 _WORKERS = 16
 
 
@@ -59,11 +61,12 @@ def _ports_of_this_worker() -> list[int]:
 
 
 def _first_of_the_system() -> int:
-    """Give the first port that the system gives to outgoing connections (ip(7))."""
+    """Give the first port that the system gives to outgoing connections (ip(7)), where it leaves any below for us."""
     try:
-        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    except (OSError, ValueError):  # another system than Linux: those of RFC 6335
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):  # another system than Linux: those of RFC 6335
         return 49_152
+    return first if first >= 2 * _LOWEST else _USUAL
 
 
 _turns = deque(_ports_of_this_worker())

@@ -24,7 +24,16 @@ def test_they_differ_and_nothing_listens_there() -> None:
 
 @pytest.mark.skipif(not SYSTEM.exists(), reason="the system does not say which ports it gives to connections")
 def test_the_system_gives_them_to_no_connection() -> None:
-    assert max(free_ports(50)) < int(SYSTEM.read_text().split()[0])
+    first = int(SYSTEM.read_text().split()[0])
+    assert max(free_ports(50)) < (first if first >= 20_000 else 32_768)
+
+
+@pytest.mark.parametrize(
+    ("text", "first"), [("32768\t60999\n", 32_768), ("20000 65535", 20_000), ("1024 65535", 32_768), ("", 49_152)]
+)
+def test_where_the_systems_own_begin(monkeypatch: pytest.MonkeyPatch, text: str, first: int) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda path: text)
+    assert ports._first_of_the_system() == first
 
 
 def test_no_two_workers_have_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
