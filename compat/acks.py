@@ -22,7 +22,6 @@ import logging
 import os
 import shlex
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -36,6 +35,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from testkit.ports import free_port
+
 TOPIC = "acks"
 # librdkafka reports every connection refused while the broker is away; that is the experiment, not news.
 QUIET = logging.getLogger("librdkafka")
@@ -47,14 +50,6 @@ SETTINGS: dict[str, dict[str, str | int | float | bool]] = {
     "all": {"acks": "all"},
     "all, idempotent": {"acks": "all", "enable.idempotence": True},
 }
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Broker:

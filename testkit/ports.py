@@ -51,6 +51,16 @@ def free_port() -> int:
     return port
 
 
+def free_row(count: int) -> int:
+    """Give the first of so many ports side by side that nothing listens on: a cluster's, and its controllers'."""
+    while True:
+        (first,) = free_ports(1)
+        try:
+            return free_ports(count, range(first, first + count))[0]
+        except OSError:
+            continue
+
+
 def _ports_of_this_worker() -> list[int]:
     """Give the ports in an order of their own; a process that is no worker has those of the last one."""
     name = os.environ.get("PYTEST_XDIST_WORKER", "")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -58,14 +57,6 @@ def missing() -> str | None:
     if not all((apache_kafka.LIBS / jar).exists() for jar in apache_kafka.NEEDED) and shutil.which("mvn") is None:
         return f"needs Apache Kafka's jars in {apache_kafka.LIBS}, or Maven to fetch them"
     return None
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-    return port
 
 
 def server_properties(data: Path, port: int, controller: int, more: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -18,6 +18,7 @@ from peer import Kafka
 from scenario import RawProducer, Wire, observe
 
 from barnabas.embedded import Broker
+from testkit.ports import free_port
 
 PROPERTIES = {"offsets.topic.num.partitions": "4", "log.retention.hours": "200"}
 
@@ -151,7 +152,7 @@ def test_snapshot_of_our_own(tmp_path: Path) -> None:
 def test_metadata_version(tmp_path: Path, release: str) -> None:
     """A directory made for an older Kafka keeps that level, and the newer one can raise it."""
     data, properties = tmp_path / "data", tmp_path / "server.properties"
-    port = peer.free_port()
+    port = free_port()
     with serving(data, port, "--metadata-version", release):
         scenario.create(f"127.0.0.1:{port}", "plain", 2, {"retention.ms": "-1"})
         scenario.produce(f"127.0.0.1:{port}", "plain", 10)

@@ -16,6 +16,7 @@ from peer import Kafka
 from scenario import Observed, RawProducer, Wire, observe
 
 from barnabas.embedded import Broker
+from testkit.ports import free_port
 
 GROUPS = ("simple-group", "classic-group", "modern-group")
 SETTINGS = {
@@ -76,7 +77,7 @@ def tell(bootstrap: str) -> dict[str, str]:
 def written_by_kafka(tmp_path: Path, *, kill: bool, options: tuple[str, ...] = ()) -> Written:
     """Let a Kafka with its default features write a directory, and end it."""
     data = tmp_path / "data"
-    settings = peer.server_properties(data, peer.free_port(), peer.free_port(), SETTINGS)
+    settings = peer.server_properties(data, free_port(), free_port(), SETTINGS)
     properties = peer.write_properties(tmp_path / "server.properties", settings)
     scram = ("--add-scram", "SCRAM-SHA-256=[name=alice,password=secret]")
     peer.format_directory(properties, "--standalone", *scram, *options)
@@ -139,7 +140,7 @@ def test_there_and_back(tmp_path: Path, kill: bool) -> None:
 def test_only_formatted(tmp_path: Path) -> None:
     """A directory that Kafka's tool formatted and nobody served keeps the features and users that were chosen."""
     data = tmp_path / "data"
-    settings = peer.server_properties(data, peer.free_port(), peer.free_port())
+    settings = peer.server_properties(data, free_port(), free_port())
     properties = peer.write_properties(tmp_path / "server.properties", settings)
     scram = ("--add-scram", "SCRAM-SHA-512=[name=bob,password=secret]")
     peer.format_directory(properties, "--standalone", "--release-version", "4.1", *scram)
@@ -165,7 +166,7 @@ def test_only_formatted(tmp_path: Path) -> None:
 def test_a_running_kafka_is_left_alone(tmp_path: Path) -> None:
     """The lock of a Kafka that runs keeps Barnabas out, and the other way round."""
     data = tmp_path / "data"
-    settings = peer.server_properties(data, peer.free_port(), peer.free_port())
+    settings = peer.server_properties(data, free_port(), free_port())
     properties = peer.write_properties(tmp_path / "server.properties", settings)
     peer.format_directory(properties, "--standalone")
     with Kafka(properties, tmp_path):
@@ -184,7 +185,7 @@ def test_a_running_kafka_is_left_alone(tmp_path: Path) -> None:
 def test_a_static_quorum_stays_one(tmp_path: Path) -> None:
     """A directory of kraft.version 0, whose voters stand in the settings alone, is handed back with them."""
     data, ours = tmp_path / "data", tmp_path / "ours.properties"
-    port, controller = peer.free_port(), peer.free_port()
+    port, controller = free_port(), free_port()
     settings = peer.server_properties(data, port, controller)
     del settings["controller.quorum.bootstrap.servers"]
     settings["controller.quorum.voters"] = f"1@127.0.0.1:{controller}"

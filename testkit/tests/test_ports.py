@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from testkit import ports
-from testkit.ports import free_port, free_ports
+from testkit.ports import free_port, free_ports, free_row
 
 SYSTEM = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -43,6 +43,11 @@ def test_no_two_workers_have_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
         own = ports._ports_of_this_worker()
         assert len(own) > 1000 and not seen & set(own)
         seen |= set(own)
+
+
+def test_a_row_is_free_from_end_to_end() -> None:
+    first = free_row(7)
+    assert free_ports(7, range(first, first + 7)) == list(range(first, first + 7))
 
 
 def test_one_that_is_taken_is_passed_over() -> None:

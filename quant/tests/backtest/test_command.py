@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -87,6 +88,13 @@ def test_memory_is_bounded(folder: Path) -> None:
     nothing = bounded("MA_CROSS", 1)
     assert nothing.returncode == 1
     assert "barnabas-quant: it needs more memory than the 1 MiB that it may use" in nothing.stderr
+
+
+def test_why_orders_came_to_nothing_is_told_with_numbers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert backtest("MA_CROSS", *BARS, "--param", "fast=3", "slow=8", "volume=1000000", "--cash", "USDT=5000") == 0
+    assert re.search(r"^  \d+ x came to nothing: balance: \d+(\.\d+)? USDT needed, 5000 free \(the first\)$",
+                     capsys.readouterr().out, re.MULTILINE)  # fmt: skip
+    assert "USDT needed, 5000 free (the first)" in (folder / "backtest-MA_CROSS" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

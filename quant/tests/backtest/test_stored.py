@@ -116,12 +116,13 @@ def test_bars_before_a_time(stored: tuple[Client, dict[tuple[str, int], list[Rec
 def test_candles_of_the_venue_stand_before_the_first_computed_bar(tmp_path: Path) -> None:
     fetched = [kline for kline in klines(("SOLUSDT",), -BEFORE) if kline.closed]
     alone = [kline for kline in klines(("XRPUSDT",)) if kline.closed and kline.source == "venue"]
-    month = msgspec.structs.replace(fetched[0], interval="1M")
+    month, longer = (msgspec.structs.replace(fetched[0], interval=interval) for interval in ("1M", "5m"))
     with ClickHouse(tmp_path) as running:
         client = Client(running.url, 30)
         migrate(client)
         lines = []
-        for offset, kline in enumerate([*fetched, *fetched[:3], month, *alone]):  # three that the venue told twice
+        twice = fetched[:3]  # by the venue
+        for offset, kline in enumerate([*fetched, *twice, month, longer, *alone]):
             lines.append(line(table_and_cells(Kline.topic, encode(kline))[1], TOPIC_ID, 0, offset, 5))
         client.insert(INTO["market_klines"], b"".join(lines), "TabSeparated")
         for page in (7, 50_000):

@@ -69,8 +69,9 @@ class _Held(msgspec.Struct):
     last: int
 
 
-class _Name(msgspec.Struct):
+class _Named(msgspec.Struct):
     name: str
+    computed: int
 
 
 class _Time(msgspec.Struct):
@@ -78,8 +79,6 @@ class _Time(msgspec.Struct):
 
 
 _R = TypeVar("_R", bound=_Row)
-
-_BAR = "closed AND (source = 'computed' OR timestamp < fromUnixTimestamp64Micro({computed:Int64}, 'UTC'))"
 
 _HELD = {
     "bars": "SELECT concat(exchange, ':', symbol, ' ', interval, ' bars') AS name, uniqExact(open_time) AS count, "
@@ -133,8 +132,9 @@ class Stored:
             exchange, _, symbol = key.partition(":")
             rows = self._client.rows(
                 "SELECT DISTINCT close_time + 1000 AS time FROM market_klines WHERE exchange = {exchange:String} AND "
-                f"symbol = {{symbol:String}} AND interval = {{interval:String}} AND {_BAR} AND close_time + 1000 < "
-                "{since:Int64} ORDER BY time DESC LIMIT {bars:UInt64}",
+                "symbol = {symbol:String} AND interval = {interval:String} AND closed AND (source = 'computed' OR "
+                "open_time < {computed:Int64}) AND close_time + 1000 < {since:Int64} "
+                "ORDER BY time DESC LIMIT {bars:UInt64}",
                 _Time, exchange=exchange, symbol=symbol, interval=interval.name, since=wanted.since, bars=bars,
                 computed=self._computed_since(key, interval),
             )  # fmt: skip
@@ -159,20 +159,23 @@ class Stored:
                 return Interval.parse(wanted.interval)
             except ValueError as error:
                 raise SourceError(str(error)) from error
-        found: dict[str, Interval] = {}
+        names: dict[bool, set[str]] = {True: set(), False: set()}
         for key in wanted.instruments:
             exchange, _, symbol = key.partition(":")
             for row in self._client.rows(
-                "SELECT DISTINCT interval AS name FROM market_klines WHERE exchange = {exchange:String} AND symbol = "
-                "{symbol:String} AND closed",
-                _Name, exchange=exchange, symbol=symbol,
+                "SELECT DISTINCT interval AS name, source = 'computed' AS computed FROM market_klines WHERE exchange = "
+                "{exchange:String} AND symbol = {symbol:String} AND closed",
+                _Named, exchange=exchange, symbol=symbol,
             ):  # fmt: skip
-                with suppress(ValueError):  # a venue has months
-                    found[row.name] = Interval.parse(row.name)
+                names[bool(row.computed)].add(row.name)
+        found: list[Interval] = []
+        for name in names[True] or names[False]:
+            with suppress(ValueError):  # a venue has months
+                found.append(Interval.parse(name))
         if len(found) > 1:
-            names = ", ".join(sorted(found, key=lambda name: found[name].length))
-            raise SourceError(f"bars of which length? give --interval, one of {names}")
-        return next(iter(found.values()), Interval.parse("1m"))
+            given = ", ".join(one.name for one in sorted(found, key=lambda one: one.length))
+            raise SourceError(f"bars of which length? give --interval, one of {given}")
+        return found[0] if found else Interval.parse("1m")
 
     def _rows(
         self, key: str, table: str, columns: str, kind: type[_R], since: int, until: int, only: str = "", **more: Any
@@ -207,25 +210,33 @@ class Stored:
             )
 
     def _bars(self, number: int, key: str, wanted: Wanted, interval: Interval) -> Iterator[_Placed]:
-        columns = "close_time, open, high, low, close, volume"
-        computed = self._computed_since(key, interval)
-        since = max(0, wanted.since - interval.length)  # a bar is found by its beginning and counts by its end
-        rows = self._rows(
-            key, "market_klines", columns, _BarRow, since, _late(wanted.until),
-            f"AND interval = {{interval:String}} AND {_BAR}", interval=interval.name, computed=computed,
-        )  # fmt: skip
-        told = -1
-        for row in rows:
+        for row in self._bar_rows(key, wanted, interval):
             end = row.close_time + 1000
-            if row.time < computed and end <= told:  # a venue may tell of a bar's end twice
-                continue
-            told = end
             if wanted.since <= end < wanted.until:
                 event = Bar(
                     key, end, row.time, interval.name, units(row.open), units(row.high), units(row.low),
                     units(row.close), total_units(row.volume),
                 )  # fmt: skip
                 yield end, Kline.topic, row.kafka_partition, row.kafka_offset, number, event
+
+    def _bar_rows(self, key: str, wanted: Wanted, interval: Interval) -> Iterator[_BarRow]:
+        """Give the venue's bars that begin before the first computed one, then the computed ones."""
+        since = max(0, wanted.since - interval.length)  # a bar is found by its beginning and counts by its end
+        until = _late(wanted.until)
+
+        def rows(source: str, until: int) -> Iterator[_BarRow]:
+            return self._rows(
+                key, "market_klines", "close_time, open, high, low, close, volume", _BarRow, since, until,
+                "AND interval = {interval:String} AND closed AND source = {source:String}",
+                interval=interval.name, source=source,
+            )  # fmt: skip
+
+        told = -1
+        for row in rows("venue", min(until, self._computed_since(key, interval))):
+            if row.time > told:  # a venue may tell of a bar's end twice
+                yield row
+            told = row.time
+        yield from rows("computed", until)
 
     def _prints(self, number: int, key: str, wanted: Wanted) -> Iterator[_Placed]:
         def made(row: _TradeRow) -> Print:
