@@ -67,11 +67,18 @@ def test_a_start_that_is_refused_is_said_and_leaves_nothing_open(tmp_path: Path,
         log.parent.touch()
     said = {"program": "No such file or directory", "log": "Is a directory", "folder": "File exists"}[wrong]
     named = {"program": program, "log": str(log), "folder": str(log.parent)}[wrong]
-    opened = os.listdir("/dev/fd")
-    with pytest.raises(ChildError) as caught:
-        Child("broker", [program] if wrong == "program" else SLEEPER, log, reports="REPORTS")
-    assert str(caught.value) == f"cannot start the broker ({named}): {said}"
-    assert os.listdir("/dev/fd") == opened
+    # in a process of its own: here, threads of other tests open and close descriptors meanwhile
+    command = [program] if wrong == "program" else SLEEPER
+    start = (
+        "import os, pathlib; from barnabas_quant.errors import ChildError; from barnabas_quant.processes import Child\n"
+        "before = os.listdir('/dev/fd')\n"
+        "try:\n"
+        f"    Child('broker', {command!r}, pathlib.Path({str(log)!r}), reports='R')\n"
+        "except ChildError as error:\n"
+        "    print(error, os.listdir('/dev/fd') == before)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", start], check=True, capture_output=True, text=True).stdout
+    assert told == f"cannot start the broker ({named}): {said} True\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent by itself")

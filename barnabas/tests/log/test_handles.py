@@ -12,6 +12,7 @@ import pytest
 
 from barnabas.log.files import StorageError, replace_file
 from barnabas.log.handles import AppendFile, FilePool, SyncJob
+from testkit.descriptors import held_open
 
 
 @contextmanager
@@ -23,10 +24,6 @@ def largest_file(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def open_descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 def test_a_write_that_does_not_fit_leaves_nothing(tmp_path: Path) -> None:
@@ -53,17 +50,16 @@ def test_a_tail_that_could_not_be_cut_is_cut_before_the_next_write() -> None:
 def test_files_beyond_the_bound_are_closed_and_come_back(tmp_path: Path) -> None:
     pool = FilePool(8)
     files = [AppendFile(tmp_path / str(i), pool) for i in range(50)]
-    before = open_descriptors()
     for text in (b"one", b"two"):
         for file in files:
             file.append(text)
             assert len(pool) <= 8
-    assert open_descriptors() <= before + 8
+    assert held_open(tmp_path) == 8
     assert [file.read(0, 10) for file in files] == [b"onetwo"] * 50
     for file in files:
         file.close()
     assert len(pool) == 0
-    assert open_descriptors() == before
+    assert held_open(tmp_path) == 0
 
 
 def test_a_busy_file_is_seldom_closed(tmp_path: Path) -> None:
@@ -81,14 +77,14 @@ def test_a_busy_file_is_seldom_closed(tmp_path: Path) -> None:
 def test_a_sync_outlives_the_file(tmp_path: Path) -> None:
     file = AppendFile(tmp_path / "f", FilePool())
     file.append(b"abc")
-    before = open_descriptors()
     descriptor = file.to_sync()
     assert descriptor is not None
     job = SyncJob([descriptor], [tmp_path / "gone"])
     file.delete()
     (tmp_path / "another").write_bytes(b"takes the number of the closed descriptor")
+    assert held_open(tmp_path) == 1
     job.run()
-    assert open_descriptors() == before - 1
+    assert held_open(tmp_path) == 0
 
 
 def test_only_what_was_written_is_synced(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from barnabas.log.recovery import open_partition
 from barnabas.protocol.batch import build_batch
 from barnabas.protocol.errors import ErrorCode, KafkaError
 from barnabas.server.flusher import ThreadFlusher
+from testkit.descriptors import held_open
 
 from ..wire import Wire
 from .making import produce
@@ -120,11 +121,11 @@ def test_those_who_wait_share_a_sync(log: PartitionLog, syncs: Syncs) -> None:
     asyncio.run(run())
 
 
-def test_a_sync_beside_a_roll_and_a_deletion(log: PartitionLog, syncs: Syncs) -> None:
+def test_a_sync_beside_a_roll_and_a_deletion(tmp_path: Path, log: PartitionLog, syncs: Syncs) -> None:
     async def run() -> None:
         flusher = ThreadFlusher(asyncio.get_running_loop())
         log.on_roll = flusher.flush
-        before = len(os.listdir("/proc/self/fd"))
+        before = held_open(tmp_path)
         done: list[bool] = []
         for round_ in range(50):
             append(log)
@@ -140,7 +141,7 @@ def test_a_sync_beside_a_roll_and_a_deletion(log: PartitionLog, syncs: Syncs) ->
             while len(done) < 2 * (round_ + 1):
                 await asyncio.sleep(0)
         assert done == [True] * 100
-        assert len(os.listdir("/proc/self/fd")) <= before + 4
+        assert held_open(tmp_path) <= before + 4
         flusher.close()
 
     asyncio.run(run())
