@@ -28,6 +28,7 @@ from barnabas_quant.trading.events import MAIN, EquityEvent, Fill, OrderEvent
 _SECOND = 1.0
 _ORDERS = 10_000  # of all accounts, that are remembered for a second
 _DAYS = 10_000  # beginnings of a day that are remembered, of accounts
+_SETTLED = 60_000_000  # microseconds of the market after which the history has the records of a moment
 
 
 class RiskRoutes:
@@ -85,7 +86,7 @@ class RiskRoutes:
         now = max((event.time for each in (view, house) for event in each.equity.values()), default=0)
         day = now // DAY
         try:
-            firsts = await self._firsts(view.account, day)
+            firsts = await self._firsts(view.account, day, now)
         except (StoreUnavailable, ClickHouseError, BusError):
             return {}
         found: dict[str, int | None] = {}
@@ -101,8 +102,11 @@ class RiskRoutes:
                 found[currency] = signed_units(first.equity) + paid
         return found
 
-    async def _firsts(self, account: str, day: int) -> dict[str, EquityEvent | None]:
-        """Give the first equity that was told on a day, by currency; None where a fill was told before it."""
+    async def _firsts(self, account: str, day: int, now: int) -> dict[str, EquityEvent | None]:
+        """Give the first equity that was told on a day, by currency; None where a fill was told before it.
+
+        It is remembered once the fills that were told before it have had the time to reach the history, too.
+        """
         if (known := self._began.get((account, day))) is not None:
             return known
         records = self._portfolios.records
@@ -115,8 +119,9 @@ class RiskRoutes:
             Fill, account, "AND time >= {day:Int64} AND seq < {seq:UInt64} ORDER BY seq LIMIT 1", day=day * DAY,
             seq=min(event.seq for event in first),
         )  # fmt: skip
-        if len(self._began) >= _DAYS:
-            self._began.clear()
         found = {event.currency: None if fills else event for event in first}
-        self._began[account, day] = dict(found)
-        return self._began[account, day]
+        if min(event.time for event in first) < now - _SETTLED:
+            if len(self._began) >= _DAYS:
+                self._began.clear()
+            self._began[account, day] = found
+        return found
