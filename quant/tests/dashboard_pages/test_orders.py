@@ -229,17 +229,20 @@ def test_signing_out_in_another_tab_sends_no_order_as_somebody_else(
     before = by_hand()
     page.get_by_label("Quantity").fill("0.25")
     page.locator("button.send:not([aria-disabled=true])").wait_for()
-    # What another tab would send; this one is not told.
+    user = page.get_attribute("[data-user]", "data-user")
+    # What another tab would send; this one learns nothing of it before it sends the order: what it reads has to wait.
     sent = page.evaluate_handle("""() => {
         const meant = [];
         const real = window.fetch;
-        window.fetch = (url, options) => { meant.push(options.headers["Barnabas-User"]); return real(url, options); };
+        window.fetch = (url, options) => {
+            if (options.method === "POST") meant.push(options.headers["Barnabas-User"]);
+            return meant.length > 0 ? real(url, options) : new Promise(() => {});
+        };
         return real("/api/v1/session", { method: "DELETE" }).then(() => meant);
     }""")
-    user = page.get_attribute("[data-user]", "data-user")
     page.locator("button.send").click()
     page.get_by_text("Sign in to see your account").first.wait_for()
-    assert user in sent.evaluate("meant => meant")
+    assert sent.evaluate("meant => meant") == [user]
     assert page.locator("[data-user]").count() == 0
     assert by_hand() == before
 
