@@ -38,11 +38,13 @@ def run_command(options: argparse.Namespace, settings: Settings, out: TextIO | N
     """Do what the options say, printing to `out` (standard output). Raises QuantError."""
     if options.nice:
         os.nice(options.nice)
+    before = resource.getrlimit(resource.RLIMIT_DATA)
     if options.memory:
-        resource.setrlimit(resource.RLIMIT_DATA, (options.memory * 2**20,) * 2)
+        resource.setrlimit(resource.RLIMIT_DATA, (options.memory * 2**20, before[1]))
     try:
         return _run(options, settings, out or sys.stdout)
     except MemoryError as error:
+        resource.setrlimit(resource.RLIMIT_DATA, before)  # there may be nothing left to say it with
         bound = f"the {options.memory} MiB that it may use" if options.memory else "there is"
         raise QuantError(f"it needs more memory than {bound}: take fewer symbols, a shorter time or bars") from error
 
