@@ -63,6 +63,7 @@ def layers(running: Platform) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.long
 def test_a_file_dropped_into_the_folder_works_at_once(tmp_path: Path) -> None:
     """Every large trade of the simulated market, and no other, is passed on; the platform says how it goes."""
     with platform(tmp_path, SETTINGS) as running:

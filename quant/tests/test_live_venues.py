@@ -144,6 +144,7 @@ def compare(replayed: Replayed) -> None:
         assert kept == told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "venue", "checked"),
     [("spot_btcusdt_20240808.gz", spot, 564), ("usdm_btcusdt_20240808.gz", usd_m, 503)],

@@ -11,7 +11,7 @@ from barnabas.embedded import Broker
 from .forked import Forked
 from .transcript import differ, play, read
 
-LONG = ("kafka-console-producer", "kafka-consumer-perf-test", "kafka-producer-perf-test")
+LONG = ("kafka-console-producer", "kafka-consumer-groups", "kafka-consumer-perf-test", "kafka-producer-perf-test")
 TRANSCRIPTS = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.long] if path.stem in LONG else [])
     for path in sorted((Path(__file__).parent / "transcripts").glob("*.txt"))

@@ -226,7 +226,7 @@ def test_those_behind_it_wait_and_can_be_canceled(running: Running, anna: Browse
     assert started(kept["pid"]) == kept["born"]
     eventually(lambda: os.getpriority(os.PRIO_PROCESS, kept["pid"]) >= 10)  # once it has read its options
     bound = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**21 * 2**20
-    eventually(lambda: resource.prlimit(kept["pid"], resource.RLIMIT_DATA) == (bound, bound))
+    eventually(lambda: resource.prlimit(kept["pid"], resource.RLIMIT_DATA)[0] == bound)
     assert running.owner.delete(f"backtests/{runs['id']}").json()["state"] == "canceled"
     assert started(kept["pid"]) != kept["born"]
     assert over(anna, waits[0]["id"])["state"] == "done"
