@@ -74,8 +74,8 @@ class UserRoutes:
         self.on_account: list[OnAccount] = []
         """Called with the name of a user whose trading account is to be there: at registration, at each sign-in.
 
-        Not for owners, who act for the account of the house. One that fails or takes long is logged, and hinders
-        nobody from signing in.
+        Not for owners, who act for the account of the house. Whoever signs in waits a moment for it; it goes on where
+        that is not enough, and is logged where it fails.
         """
         self.attempts = Attempts()
         self._accounts = accounts
@@ -334,17 +334,22 @@ class UserRoutes:
         except QuantError as error:  # next time, then
             log.info("%s: the password is not hashed anew: %s", account.user, error)
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _call(self, account: Account) -> None:
-        for hook in () if account.role == "owner" else self.on_account:
+        async def run(hook: OnAccount) -> None:
             try:
-                await asyncio.wait_for(hook(account.user), _HOOK_PATIENCE)
+                await hook(account.user)
             except (QuantError, TimeoutError, OSError) as error:
                 log.warning("%s: the trading account may not be there: %s", account.user, error or "no answer in time")
+
+        hooks = () if account.role == "owner" else self.on_account
+        if running := [self._later(run(hook)) for hook in hooks]:
+            await asyncio.wait(running, timeout=_HOOK_PATIENCE)
 
     def _me(self, asking: Identity) -> Me:
         return Me(
