@@ -124,11 +124,11 @@ def run_service(kind: type[Service], settings: Settings, metrics: str | None = N
     stop = threading.Event()
     status = Status()
     letters = DeadLetters(settings.bootstrap, kind.name)
-    if metrics is not None:
-        check_port(metrics, "--metrics")
-        host, port = split_address(metrics)
-        start_http_server(port, host, status.registry)
     with _told_to_stop(stop), _reports(status):
+        if metrics is not None:
+            check_port(metrics, "--metrics")
+            host, port = split_address(metrics)
+            start_http_server(port, host, status.registry)
         try:
             kind(Context(settings, stop, status, letters)).run()
         finally:
