@@ -138,7 +138,7 @@ def test_stores_that_are_killed_in_turn(way: Way) -> None:
             found = way.price(symbol)
             with redis.Redis.from_url(way.valkey.url) as client:
                 client.flushall()
-            return found.get("update_id") == 10
+            return (found.get("source"), found.get("update_id")) == ("clickhouse", 10)
 
         eventually(told)
         eventually(lambda: way.gateway.get(f"orderbook/{symbol}").status_code == 200)

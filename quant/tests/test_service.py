@@ -235,7 +235,7 @@ class Writer(ConsumerService):
         with open(os.environ["OUTPUT"], "a") as output:
             for message in messages:
                 output.write(f"{message.partition()} {message.offset()} {message.value().decode()}\\n")
-        time.sleep(0.02)
+        time.sleep(0.05)
 """
 
 

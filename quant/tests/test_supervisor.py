@@ -50,6 +50,7 @@ class TradeCounter(ConsumerService):
 """
 
 LOUD = """
+import sys
 from barnabas_quant.service import Service
 
 class Loud(Service):
@@ -59,7 +60,7 @@ class Loud(Service):
         number = 0
         while not self.context.stop.wait(0.002):
             for number in range(number + 1, number + 21):
-                print(f"line {number}")
+                sys.stdout.write(f"line {number}\\n")  # one write: a log may be cut between two
 """
 
 READY = """
@@ -293,6 +294,7 @@ def test_children_end_with_a_supervisor_that_is_killed(platform: Platform) -> No
     if sys.platform == "linux":
         eventually(platform.gone, PATIENCE)
     assert platform.command("stop").returncode == 1
+    (platform.data / "run" / "status.json").unlink()  # it is young enough to be taken for the next one's
     platform.up()  # whatever is left is cleared away
     assert len(platform.endpoints.processes) == 3
 
@@ -341,6 +343,7 @@ def without_stores(data: Path) -> Settings:
 
 def test_logs_stay_small_and_are_followed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "LARGEST_LOG", 20_000)
+    monkeypatch.setattr("barnabas_quant.supervisor._LOOK_EVERY", 1.5)  # the follower looks five times a second
     settings = without_stores(tmp_path)
     (tmp_path / "services").mkdir()
     (tmp_path / "services" / "loud.py").write_text(LOUD)

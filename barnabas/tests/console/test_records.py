@@ -389,7 +389,7 @@ def test_a_broker_that_goes_and_comes_back() -> None:
         until(lambda: seen[-1]["errors"] > 0)  # the live view says so, and stays
         broker.restart()
         until(lambda: console.get("/clusters/local/topics").status == 200)
-        assert console.get("/clusters").json["clusters"][0]["state"] == "up"
+        until(lambda: console.get("/clusters").json["clusters"][0]["state"] == "up")
         produce(broker.bootstrap, "t", [{"value": b"after"}])
         follower.join(60)
         assert seen[-1]["value"]["text"] == "after"

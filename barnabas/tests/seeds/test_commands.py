@@ -256,12 +256,13 @@ def test_bin_folder_server(arena: Arena, tmp_path_factory: pytest.TempPathFactor
     """The broker starts from the folder's own settings, and its stop script ends it."""
     home = tmp_path_factory.mktemp("home")
     done(arena.start(sys.executable, "-m", "barnabas", "home", str(home)))
-    listen = f"--override listeners=PLAINTEXT://{arena.first} --override log.dirs={home}/data"
+    node = 1_073_741_826  # of no other test's broker: the stop script ends all brokers of the number that it is given
+    listen = f"--override listeners=PLAINTEXT://{arena.first} --override log.dirs={home}/data --override node.id={node}"
     broker = arena.type(
         f"./kafka-server-start.sh ../config/server.properties {listen} --override process.roles=broker",
         directory=home / "bin",
     )
     broker.wait_for("Kafka Server started")
     assert done(arena.type(LIST)).strip() == ""
-    done(arena.type("./kafka-server-stop.sh --node-id 1", directory=home / "bin"))
+    done(arena.type(f"./kafka-server-stop.sh --node-id {node}", directory=home / "bin"))
     assert broker.wait() in (0, 143)

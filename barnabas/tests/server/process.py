@@ -84,7 +84,7 @@ class BrokerProcess:
         found = [i for i, line in enumerate(lines) if _DEFECTS.search(line)]
         return lines[max(0, found[0] - 2) : found[0] + 30] if found else []
 
-    def check(self, patience: float = 3.0) -> None:
+    def check(self, patience: float = 15.0) -> None:
         """Let a normal client create a topic, write to it and read it back; look into the log."""
         began = time.monotonic()
         name = f"normal-{time.monotonic_ns()}"

@@ -340,5 +340,6 @@ def test_what_the_queue_has_no_room_for_is_sent_later(capfd: pytest.CaptureFixtu
         assert run("kafka-producer-perf-test", [
             "--bootstrap-server", broker.bootstrap, "--topic", "t", "--num-records", "1500", "--record-size", "20000",
             "--throughput", "-1", "--command-property", "buffer.memory=2000000",
+            "--reporting-interval", "600000",
         ]) == 0
     assert capfd.readouterr().out.startswith("1500 records sent, ")

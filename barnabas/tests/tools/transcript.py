@@ -136,7 +136,7 @@ _MASKS = (
     (re.compile(r'"/[^"/]+/[^"]*"'), '"<path>"'),
     (re.compile(r"(?<![\w-])[A-Za-z0-9_-]{22}(?![\w-])"), "<id>"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<uuid>"),
-    (re.compile(r"(?<!\d\.)\b(?:1[67]\d{11}|1[78]\d{8})\b"), "<time>"),
+    (re.compile(r"(?<!\d\.)\b(?:1[6-9]\d{11}|1[78]\d{8})\b"), "<time>"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,:]\d+)?"), "<time>"),
     (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d\b"), "<time>"),
     (re.compile(r"\b[A-Z][a-z]+day, \d+\. [A-Z][a-z]+ \d{4}, \d+:\d\d [AP]M\b"), "<time>"),

@@ -74,9 +74,9 @@ def test_time_is_linear(piece: bytes) -> None:
         text = piece * (size // len(piece))
         gc.disable()  # a collection would look at everything that other tests have made
         try:
-            begun = time.process_time()
+            begun = time.thread_time()
             read_statement(text)
-            return time.process_time() - begun
+            return time.thread_time() - begun
         finally:
             gc.enable()
 

@@ -113,7 +113,7 @@ def test_an_instrument_is_chosen_filtered_and_stands_in_the_address(open_page: C
     page.wait_for_function("() => document.querySelector('h2 .symbol').innerText === 'ETHUSDT'")
     assert page.get_by_role("button", name="RSI").get_attribute("aria-pressed") == "true"
     assert page.get_by_role("link", name="5m", exact=True).get_attribute("aria-current") == "true"
-    assert page.locator("[data-symbol]").count() == 1
+    page.wait_for_function("() => document.querySelectorAll('[data-symbol]').length === 1")
     page.get_by_role("searchbox").fill("nothing of this name")
     page.get_by_role("button", name="Clear the filter").click()
     page.wait_for_function("() => document.querySelectorAll('[data-symbol]').length > 1")

@@ -34,9 +34,7 @@ def test_an_order_is_asked_about_sent_filled_and_drawn(trader: Any) -> None:
     page.get_by_text("No open position").wait_for()
     send.click()
     page.wait_for_selector('[data-result="filled"]')
-    row = page.locator("tbody tr", has_text="binance:BTCUSDT")
-    row.wait_for()
-    assert "0.25" in row.inner_text()
+    page.locator("tbody tr", has_text="binance:BTCUSDT").filter(has_text="0.25").wait_for()
     page.wait_for_function("() => document.querySelector('.canvas').dataset.marks >= 1")
     page.wait_for_function(
         "() => document.querySelector('.canvas').dataset.lines === '2'"

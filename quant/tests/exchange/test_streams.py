@@ -195,8 +195,9 @@ def test_errors_are_answered(simulated: Running, sent: str, code: int, text: str
 def test_the_sixth_message_within_a_second_ends_the_connection(simulated: Running) -> None:
     with simulated.connect("/ws") as client:
         for number in range(5):
-            assert command(client, method="LIST_SUBSCRIPTIONS", id=number)["id"] == number
+            client.send(json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": number}))
         client.ping()
+        assert [message(client)["id"] for _ in range(5)] == list(range(5))
         with pytest.raises(ConnectionClosed) as closed:
             client.recv(timeout=20)
         assert closed.value.rcvd is not None
@@ -239,13 +240,13 @@ def masked(opcode: int, payload: bytes) -> bytes:
 
 def test_pings_and_the_end_of_who_does_not_answer(start: Start, capture: Path) -> None:
     running = start(
-        "--capture", capture, "--start", "subscribed", "--limit-ping-seconds", "0.1", "--limit-pong-seconds", "0.45",
+        "--capture", capture, "--start", "subscribed", "--limit-ping-seconds", "0.1", "--limit-pong-seconds", "2",
         "--limit-messages-a-second", "100",
     )  # fmt: skip
+    begun = time.monotonic()
     with handshake(running, "/ws") as mute, handshake(running, "/ws") as wrong, handshake(running, "/ws") as right:
-        begun = time.monotonic()
         clients = {mute: 0.0, wrong: 0.0, right: 0.0}
-        while not (clients[mute] and clients[wrong]) or time.monotonic() - begun < 0.8:
+        while not (clients[mute] and clients[wrong]) or time.monotonic() - begun < 3.0:
             for client in clients:
                 if clients[client]:
                     continue
@@ -261,8 +262,8 @@ def test_pings_and_the_end_of_who_does_not_answer(start: Start, capture: Path) -
                 elif client is wrong:  # an unsolicited pong does not keep it alive
                     client.sendall(masked(0xA, b""))
         assert clients[right] == 0.0
-        assert 0.4 < clients[mute] < 5
-        assert 0.4 < clients[wrong] < 5
+        assert 1.9 < clients[mute] < 15
+        assert 1.9 < clients[wrong] < 15
 
 
 def test_a_connection_lives_as_long_as_it_may(start: Start, capture: Path) -> None:

@@ -134,13 +134,18 @@ class Everything:
             order = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.1", "test": True}
             return self.owner.post("orders", json=order).status_code == 200
 
+        def running() -> bool:
+            found = self.owner.get("strategies").json().get("strategies", ())
+            return {each["state"] for each in found} == {"running"}
+
         eventually(told)
+        eventually(running)
 
     def user(self, name: str) -> Browser:
         """Register somebody, and wait for their account."""
         browser = self.gateway.client()
         assert browser.register(name).status_code == 201
-        eventually(lambda: bool(browser.get("portfolio").json()["opened"]))
+        eventually(lambda: bool(browser.get("portfolio").json().get("opened")))
         return browser
 
     def end(self) -> None:

@@ -27,7 +27,8 @@ from ..stores import ClickHouse, Valkey
 from ..trading.test_services import Running, tell
 from .common import Browser, GatewayProcess
 
-CASH = '[trading.cash]\nUSDT = "100000"\nCNY = "50000"\n'
+# Nobody tells prices here but the tests: alerts of their age would come in between.
+CASH = '[trading.cash]\nUSDT = "100000"\nCNY = "50000"\n[trading.watch]\nsilent = {}\nstale = {}\n'
 KEY = "binance:BTCUSDT"
 
 
@@ -194,11 +195,23 @@ def test_a_trial_makes_no_order(gateway: GatewayProcess) -> None:
 
 def test_what_the_venue_rejects_is_said_at_once(gateway: GatewayProcess) -> None:
     ida = user(gateway, "ida")
-    answer = ida.post("orders", json={"symbol": "BTCUSDT", "side": "SELL", "quantity": "1"})
+
+    def decided(body: dict[str, str]) -> httpx.Response:
+        """Send an order until the venue's word was there in the moment that an answer waits for it."""
+        answers: list[httpx.Response] = []
+
+        def sent() -> bool:
+            answers.append(ida.post("orders", json=body))
+            return answers[-1].json()["order"] is not None
+
+        eventually(sent)
+        return answers[-1]
+
+    answer = decided({"symbol": "BTCUSDT", "side": "SELL", "quantity": "1"})
     assert answer.status_code == 422
     assert answer.json()["decision"]["verdict"] == "accepted"  # by the limits
     assert answer.json()["order"]["status"] == "rejected" and "position" in answer.json()["order"]["reason"]
-    answer = ida.post("orders", json={"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.1", "price": "49500"})
+    answer = decided({"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.1", "price": "49500"})
     assert (answer.status_code, answer.json()["order"]["status"]) == (201, "accepted")
 
 

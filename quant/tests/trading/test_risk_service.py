@@ -44,6 +44,8 @@ TENCENT = "hk00700"
 def command(folder: Path, kafka: str, *arguments: str) -> tuple[int, str]:
     """Run `barnabas-quant trading`; give its code and output."""
     action, *rest = arguments
+    if action != "status":
+        rest += ["--wait", str(PATIENCE)]
     out = StringIO()
     with redirect_stdout(out):
         code = main(["trading", action, "--kafka", kafka, "--data", str(folder), *rest])
@@ -92,7 +94,7 @@ def test_stop_loss_alarm_kill_switch_restart_and_reset(tmp_path: Path, own_kafka
         assert (fill["side"], fill["quantity"], fill["price"], fill["strategy"]) == ("SELL", "200", "374", "stop_loss")
         waiting(own_kafka, "risk-alerts", 4)
         assert sorted(alerts(own_kafka)[2:]) == [("drawdown", "escalated", "kill"), ("stop_loss", "cleared", "none")]
-        assert records(own_kafka, "positions")[-1]["quantity"] == "0"
+        eventually(lambda: records(own_kafka, "positions")[-1]["quantity"] == "0", PATIENCE)
         eventually(lambda: len(hook.got) == 4, PATIENCE)
         assert [json.dumps(body) for _, body, _ in hook.got] == [
             json.dumps(each) for each in records(own_kafka, "risk-alerts")
@@ -137,10 +139,10 @@ def test_a_venue_that_falls_silent_is_told_by_the_clock(tmp_path: Path, own_kafk
         trading.kill()
         trading.start()
         waiting(own_kafka, "risk-alerts", 3)
-        count = len(records(own_kafka, AT[0]))
         tell(own_kafka, "stock-realtime", price(TENCENT, 9, "401.00"), partition=0)
         waiting(own_kafka, "risk-alerts", 5)
         trading.end()
+        count = len(records(own_kafka, AT[0]))
     finally:
         trading.kill()
     found = [(each["rule"], each["state"], each["level"]) for each in records(own_kafka, "risk-alerts")]
