@@ -17,6 +17,7 @@ import pytest
 
 from barnabas.embedded import Broker
 from barnabas.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
+from testkit.ports import free_port
 
 from ..log.making import batch
 from ..wire import Wire
@@ -362,7 +363,10 @@ def test_a_record_that_is_too_large_is_refused(console: Console, topic: Topic) -
 
 @pytest.mark.long
 def test_a_broker_that_goes_and_comes_back() -> None:
-    with Broker(process=True) as broker, Console("--cluster", f"local={broker.bootstrap}") as console:
+    with (
+        Broker(listen=f"127.0.0.1:{free_port()}", process=True) as broker,
+        Console("--cluster", f"local={broker.bootstrap}") as console,
+    ):
         broker.create_topic("t", 1)
         produce(broker.bootstrap, "t", [{"value": b"before"}])
         assert messages(console, "t").records[0]["value"]["text"] == "before"

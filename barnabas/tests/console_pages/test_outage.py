@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from barnabas.embedded import Broker
+from testkit.ports import free_port
 
 from .running import Console, produce
 
@@ -74,7 +75,7 @@ def test_the_broker_goes_and_comes_back(page: Any, beside: ExitStack, watched: A
     from playwright.sync_api import expect
 
     watched.expected = GONE
-    broker = beside.enter_context(Broker(process=True))
+    broker = beside.enter_context(Broker(listen=f"127.0.0.1:{free_port()}", process=True))
     console = beside.enter_context(Console([f"local={broker.bootstrap}"]))
     broker.create_topic("stays", partitions=1)
     page.goto(console.to("topics", "stays", "partitions"))

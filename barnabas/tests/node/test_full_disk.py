@@ -28,6 +28,7 @@ from barnabas.protocol.messages.offset_commit import (
     OffsetCommitRequestPartition,
     OffsetCommitRequestTopic,
 )
+from testkit.ports import free_port
 
 from ..wire import Wire
 from .making import fetch_request, produce
@@ -67,7 +68,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def broker(disk: Path) -> Iterator[Broker]:
     """Give a broker on the small disk, with topics `keep` and `fill`."""
-    with Broker(disk / "data", process=True, properties={"offsets.topic.num.partitions": "1"}) as broker:
+    listen, properties = f"127.0.0.1:{free_port()}", {"offsets.topic.num.partitions": "1"}
+    with Broker(disk / "data", listen, properties, process=True) as broker:
         broker.create_topic("keep")
         broker.create_topic("fill", 1, {"segment.bytes": str(MEGABYTE), "retention.ms": "60000"})
         yield broker

@@ -18,6 +18,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from barnabas.embedded import Broker
+from testkit.ports import free_port
 
 from .making import leader_epoch
 
@@ -93,7 +94,8 @@ def digest(records: dict[tuple[int, int], bytes]) -> str:
 
 def test_acknowledged_records_outlive_sigkill(tmp_path: Path) -> None:
     chance = random.Random(SEED)
-    with Broker(tmp_path / "data", process=True, properties={"offsets.topic.num.partitions": "1"}) as broker:
+    listen, properties = f"127.0.0.1:{free_port()}", {"offsets.topic.num.partitions": "1"}
+    with Broker(tmp_path / "data", listen, properties, process=True) as broker:
         for topic in ("exact", "plain"):
             broker.create_topic(topic, PARTITIONS, {"segment.bytes": str(1 << 20)})
         writers = [Writer(broker.bootstrap, topic, idempotent=topic == "exact") for topic in ("exact", "plain")]
@@ -133,7 +135,7 @@ def test_acknowledged_records_outlive_sigkill(tmp_path: Path) -> None:
 
 
 def test_a_killed_broker_raises_the_epoch_of_its_partitions(tmp_path: Path) -> None:
-    with Broker(tmp_path / "data", process=True) as broker:
+    with Broker(tmp_path / "data", listen=f"127.0.0.1:{free_port()}", process=True) as broker:
         broker.create_topic("t")
         consumer = Consumer(
             {"bootstrap.servers": broker.bootstrap, "group.id": "g", "auto.offset.reset": "error", "log_level": 0,
@@ -162,7 +164,7 @@ def test_a_killed_broker_raises_the_epoch_of_its_partitions(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("clean", [True, False])
 def test_epochs_rise_only_after_an_unclean_stop(tmp_path: Path, clean: bool) -> None:
-    with Broker(tmp_path / "data", process=True) as broker:
+    with Broker(tmp_path / "data", listen=f"127.0.0.1:{free_port()}", process=True) as broker:
         broker.create_topic("t")
         for _ in range(2):
             broker.stop() if clean else broker.kill()

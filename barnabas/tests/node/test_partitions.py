@@ -23,6 +23,7 @@ from barnabas.protocol.messages.delete_records import (
     DeleteRecordsRequest,
     DeleteRecordsTopic,
 )
+from testkit.ports import free_port
 
 from ..wire import Wire
 from .making import fetch_request, leader_epoch, produce
@@ -80,7 +81,7 @@ def test_a_topic_of_the_same_name_knows_nothing_of_the_old_one() -> None:
 
 @pytest.mark.parametrize("clean", [True, False])
 def test_deleted_records_stay_deleted(tmp_path: Path, clean: bool) -> None:
-    with Broker(tmp_path / "data", process=True) as broker:
+    with Broker(tmp_path / "data", listen=f"127.0.0.1:{free_port()}", process=True) as broker:
         broker.create_topic("t")
         with Wire.to(broker.bootstrap) as wire:
             produce(wire, "t", [b"x"] * 5)
@@ -95,7 +96,7 @@ def test_deleted_records_stay_deleted(tmp_path: Path, clean: bool) -> None:
 
 
 def test_a_reader_with_an_old_epoch_is_fenced(tmp_path: Path) -> None:
-    with Broker(tmp_path / "data", process=True) as broker:
+    with Broker(tmp_path / "data", listen=f"127.0.0.1:{free_port()}", process=True) as broker:
         broker.create_topic("t")
         with Wire.to(broker.bootstrap) as wire:
             produce(wire, "t", [b"x"])
