@@ -106,7 +106,9 @@ def retry(bootstrap: str, raw: RawProducer) -> None:
         assert scenario.send(wire, "retried", raw.batch) == raw.offset
 
 
-@pytest.mark.parametrize("kill", [False, True], ids=["clean", "killed"])
+@pytest.mark.parametrize(
+    "kill", [pytest.param(False, id="clean", marks=pytest.mark.slow), pytest.param(True, id="killed")]
+)
 def test_there_and_back(tmp_path: Path, kill: bool) -> None:
     """Kafka, Barnabas twice, Kafka: with transactions, users, quotas, ACLs and groups that Barnabas only keeps."""
     written = written_by_kafka(tmp_path, kill=kill)

@@ -10,7 +10,7 @@ import pytest
 from .conftest import Watched
 from .running import Platform, moves, relink, sign_up
 
-pytestmark = pytest.mark.pages
+pytestmark = [pytest.mark.pages, pytest.mark.slow]  # a platform of their own, and breaks
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,7 @@ _SOCKET = """
 """
 
 
+@pytest.mark.slow
 def test_two_hundred_ticking_symbols_leave_the_main_thread_free(
     browser: Any, platform: Platform, record_property: Callable[[str, object], None]
 ) -> None:
