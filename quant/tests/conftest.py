@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from testkit.ports import free_port
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "binance"
 START = 1_700_000_040_000
+FRAMES = 3000  # some twenty seconds of the market: the feed's tests each read again what those before have written
 PATIENCE = 60.0  # seconds for what takes no time on a machine that has nothing else to do
 
 # All HTTP here stays on this machine. By itself httpx reads the web's authorities for each client and each `httpx.get`,
@@ -53,9 +54,9 @@ def seed() -> int:
 
 @pytest.fixture
 def capture_file(tmp_path: Path, seed: int) -> Path:
-    """Give a capture of one simulated minute, its own source in the topics."""
+    """Give a capture of FRAMES, its own source in the topics."""
     path = tmp_path / "capture.gz"
-    write_capture(path, Simulator(seed).minute(0, START))
+    write_capture(path, islice(Simulator(seed).minute(0, START), FRAMES))
     return path
 
 

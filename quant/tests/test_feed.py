@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -31,18 +30,9 @@ from barnabas_quant.feeds.recording import write_capture
 from barnabas_quant.feeds.sources import CaptureSource
 from barnabas_quant.verify import sums_of_capture, verify
 
-from .conftest import SHARED, START, Run, finish, playing
+from .conftest import FRAMES, SHARED, START, Run, finish, playing
 
 NAMES = [spec.name for spec in MARKET_TOPICS]
-FRAMES = 3000  # twenty seconds of the market: each test reads again what those before it have written
-
-
-@pytest.fixture
-def capture_file(tmp_path: Path, seed: int) -> Path:
-    """Give a capture with its own source in the topics."""
-    path = tmp_path / "capture.gz"
-    write_capture(path, islice(Simulator(seed).minute(0, START), FRAMES))
-    return path
 
 
 def play(bootstrap: str, path: Path, complaints: list[int] | None = None) -> Progress:

@@ -112,3 +112,11 @@ def commit(bootstrap: str, group: str, topic: str, offsets: dict[int, int]) -> N
         consumer.commit(offsets=[TopicPartition(topic, p, offset) for p, offset in offsets.items()], asynchronous=False)
     finally:
         consumer.close()
+
+
+def asked(page: Any, waiting: Sequence[Any]) -> None:
+    """Wait until a request that a test holds back has come to it."""
+    deadline = time.monotonic() + _START_S
+    while not waiting:
+        assert time.monotonic() < deadline, "the page asks for nothing"
+        page.wait_for_timeout(10)

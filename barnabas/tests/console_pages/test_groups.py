@@ -9,7 +9,7 @@ import pytest
 
 from barnabas.embedded import Broker
 
-from .running import Console, Produced, commit
+from .running import Console, Produced, asked, commit
 
 pytestmark = pytest.mark.pages
 
@@ -90,8 +90,7 @@ def test_a_preview_that_comes_late_is_none_of_the_choice_that_was_made_meanwhile
     dialog.get_by_role("button", name="Preview").click()
     dialog.get_by_label("Offset", exact=True).fill("2")
     expect(dialog.get_by_role("button", name="Preview")).to_have_attribute("title", "The cluster is being asked.")
-    while not waiting:
-        page.wait_for_timeout(10)
+    asked(page, waiting)
     with page.expect_response("**/offsets"):
         waiting[0].continue_()
     expect(dialog.get_by_role("button", name="Preview")).not_to_have_attribute("aria-disabled", "true")

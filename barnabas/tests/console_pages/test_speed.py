@@ -76,8 +76,8 @@ def test_typing_with_5000_topics_is_as_smooth_as_an_empty_page(page: Any, beside
         )
         return found
 
-    # What else the machine does in one of the two halves is no matter of the page's: it has three tries.
-    assert any(ratio() < 3 for _ in range(3))
+    # In pairs, and the median: what else the machine does in one of the halves is no matter of the page's.
+    assert statistics.median(ratio() for _ in range(3)) < 3
 
 
 def test_the_first_load_is_small() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from barnabas.embedded import Broker
 
-from .running import Console, Produced
+from .running import Console, Produced, asked
 
 pytestmark = pytest.mark.pages
 
@@ -126,8 +126,7 @@ def test_what_is_done_is_what_was_reviewed(page: Any, console: Console, broker: 
     page.get_by_role("button", name="Review", exact=True).click()
     page.get_by_label("Partitions altogether").fill("9")
     expect(page.get_by_role("dialog")).to_have_count(0)
-    while not waiting:
-        page.wait_for_timeout(10)
+    asked(page, waiting)
     waiting[0].continue_()
     dialog = page.get_by_role("dialog")
     expect(dialog.locator("dd")).to_have_text(["2 partitions", "4 partitions"])
